@@ -1,0 +1,50 @@
+// What holds checkpoints. An object store can implement it: names are flat strings, a whole object
+// is written at once, and listing serves garbage collection only.
+
+/** Counts how files came in. */
+export interface StorageStats {
+  readonly linkedFiles: number;
+  readonly copiedFiles: number;
+}
+
+export interface PutOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Names are `/`-separated segments of `[a-z0-9._-]`, none starting with a dot. Every promise that
+ * resolves means durable: bytes and name survive a power loss. Errors are StorageError,
+ * NoSpaceError, or the signal's reason.
+ */
+export interface CheckpointStorage {
+  /** For error messages: where this is. No secrets. */
+  readonly description: string;
+  /** Creates what must exist before the first write, and resolves links of the root once. */
+  open(): Promise<void>;
+  /** Stores a local file under a new name. Never replaces. The local file must not change any more. */
+  putFile(name: string, localPath: string, options?: PutOptions): Promise<void>;
+  /** Stores bytes under a new name. Never replaces. */
+  putBytes(name: string, bytes: Uint8Array, options?: PutOptions): Promise<void>;
+  /** Atomically creates, or reports that the name exists: the fence of D7. */
+  createIfAbsent(name: string, bytes: Uint8Array): Promise<"created" | "exists">;
+  /** Atomically creates or replaces. Only for hints: losing it must lose nothing. */
+  replace(name: string, bytes: Uint8Array): Promise<void>;
+  /** All bytes, or undefined if the name does not exist. More than `maxBytes` is a StorageError. */
+  read(name: string, maxBytes: number): Promise<Uint8Array | undefined>;
+  /** A range of the bytes; shorter where the object ends; undefined if the name does not exist. */
+  readRange(name: string, offset: number, length: number): Promise<Uint8Array | undefined>;
+  /** Size in bytes, or undefined if the name does not exist. */
+  size(name: string): Promise<number | undefined>;
+  /**
+   * Makes the object's bytes available as the local file `localPath`, which must not exist. The
+   * file may share its inode with the store: nobody may change it. Not durable, need not be.
+   */
+  fetchFile(name: string, localPath: string, options?: PutOptions): Promise<void>;
+  /** Removes names; those that do not exist are not an error. */
+  delete(names: readonly string[]): Promise<void>;
+  /** Names starting with `prefix`, unordered; may lag behind. For garbage collection only. */
+  list(prefix: string): AsyncIterable<string>;
+  /** The same objects seen from another root, for restoring from a path; undefined if it has no paths. */
+  resolvePath?(path: string): { readonly storage: CheckpointStorage; readonly name: string };
+  stats(): StorageStats;
+}

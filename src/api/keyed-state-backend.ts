@@ -1,0 +1,199 @@
+import type { CheckpointStorage } from "./checkpoint-storage.ts";
+import type {
+  AggregatingState,
+  AggregatingStateDescriptor,
+  Key,
+  ListState,
+  ListStateDescriptor,
+  MapState,
+  MapStateDescriptor,
+  ReducingState,
+  ReducingStateDescriptor,
+  ValueState,
+  ValueStateDescriptor,
+} from "./state.ts";
+
+/** A contiguous range of key groups out of `max`, both ends inclusive. */
+export interface KeyGroupRange {
+  /** Number of key groups of the whole job, 1 to 32,768. Fixed for its life. */
+  readonly max: number;
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Anything JSON can carry. */
+export type JsonValue =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly JsonValue[]
+  | { readonly [name: string]: JsonValue };
+
+export type CheckpointPolicy = "full" | "incremental";
+
+/** An immutable stored file: its own random id, length and SHA-256 (64 hexadecimal digits). */
+export interface SharedFile {
+  readonly id: string;
+  readonly lengthBytes: number;
+  readonly sha256: string;
+}
+
+/** Name, type and serializers of a state, as stored with the rows. */
+export interface StateSchema {
+  readonly name: string;
+  /** 32-bit hash of the name, as in every row key. */
+  readonly id: number;
+  readonly type: "value" | "list" | "map" | "reducing" | "aggregating";
+  /** In the order of the descriptor: value; element; key and value; accumulator. */
+  readonly serializers: readonly string[];
+  readonly namespaces: boolean;
+}
+
+/** An immutable set of files captured at a change number, described by a file list of its own. */
+export interface BaseHandle {
+  readonly kind: "sst-set" | "dump";
+  readonly fileList: SharedFile;
+  /** Total length of the files that the list names, in bytes. */
+  readonly totalBytes: number;
+  readonly fileCount: number;
+}
+
+/** What one backend captured for a checkpoint: references to persisted bytes. Plain data. */
+export interface KeyedStateHandle {
+  readonly keyGroups: KeyGroupRange;
+  /** Generation boundary: the base holds exactly the changes up to it. */
+  readonly changeNumber: number;
+  readonly base: BaseHandle;
+  readonly states: readonly StateSchema[];
+}
+
+export interface SnapshotResult {
+  readonly handle: KeyedStateHandle;
+  /** Every file the handle references, the file list included. */
+  readonly files: readonly SharedFile[];
+  /** Those of `files` that this snapshot uploaded. */
+  readonly newFileIds: readonly string[];
+  readonly uploadedBytes: number;
+}
+
+/** A snapshot whose cut is made; what remains runs in the background. */
+export interface Snapshot {
+  readonly checkpointId: number;
+  /** Resolves when all files are durable in the checkpoint storage. */
+  readonly result: Promise<SnapshotResult>;
+}
+
+/** What `backend.restored` tells: which checkpoint, and what the user stored with it. */
+export interface RestoredCheckpoint {
+  readonly checkpointId: number;
+  readonly metadata: JsonValue | undefined;
+}
+
+export interface CompletedCheckpoint {
+  readonly checkpointId: number;
+  readonly policy: CheckpointPolicy;
+  /** From the call to durable. */
+  readonly durationMs: number;
+  /** The synchronous part, in the call. */
+  readonly pauseMs: number;
+  readonly uploadedBytes: number;
+  /** Bytes of all files the checkpoint references. */
+  readonly totalBytes: number;
+  readonly newFileCount: number;
+  readonly fileCount: number;
+  /** Path or name of its metadata, for `restore`. */
+  readonly location: string;
+}
+
+/** Everything counts from open, unless it says otherwise. Sizes in bytes. */
+export interface BackendStats {
+  readonly backend: "memory" | "lsm";
+  readonly memoryBudgetBytes: number;
+  readonly writeBufferCapacityBytes: number;
+  readonly writeBufferUsedBytes: number;
+  readonly undrainedBytes: number;
+  readonly indexBytes: number;
+  /** Rows in the write buffer, tombstones included. */
+  readonly bufferedRows: number;
+  /** Row look-ups answered by the write buffer. */
+  readonly hotReads: number;
+  /** Row look-ups that went to LevelDB and found a row. */
+  readonly coldReads: number;
+  /** Row look-ups that went to LevelDB and found none. */
+  readonly coldMisses: number;
+  readonly prefetchedRows: number;
+  readonly drains: number;
+  readonly drainedRows: number;
+  readonly drainedBytes: number;
+  readonly backPressureWaits: number;
+  readonly backPressureWaitMs: number;
+  readonly completedCheckpoints: number;
+  readonly abortedCheckpoints: number;
+  readonly uploadedBytes: number;
+  readonly linkedFiles: number;
+  readonly copiedFiles: number;
+  /** LZ4 codec in use: `lz4` (native), `lz4-napi`, or `none` until a worker needed one. */
+  readonly compressionCodec: string;
+}
+
+export interface WaitOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The lower half: for runtimes that coordinate many backends. */
+export interface SnapshotParticipant {
+  /**
+   * Cuts in the call: everything before it is in the snapshot, nothing after it is. The rest runs
+   * in the background. Snapshots run one after the other.
+   */
+  snapshot(checkpointId: number, options?: WaitOptions): Snapshot;
+  /** The checkpoint is durable: its files may be built upon. */
+  notifyCheckpointComplete(checkpointId: number): void;
+  /** The checkpoint will never complete: its new files are not built upon. */
+  notifyCheckpointAborted(checkpointId: number): void;
+  /** No checkpoint up to this one, inclusive, is retained any more. */
+  notifyCheckpointSubsumed(checkpointId: number): void;
+}
+
+export interface KeyedStateBackend extends SnapshotParticipant, AsyncDisposable {
+  readonly keyGroups: KeyGroupRange;
+  readonly checkpointStorage: CheckpointStorage;
+  /** The checkpoint this backend started from; undefined if it started empty. */
+  readonly restored: RestoredCheckpoint | undefined;
+  /** Aborts, with the typed error as its reason, once poisoned, fenced or closed. */
+  readonly signal: AbortSignal;
+
+  valueState<T>(descriptor: ValueStateDescriptor<T>): ValueState<T>;
+  listState<T>(descriptor: ListStateDescriptor<T>): ListState<T>;
+  mapState<K, V>(descriptor: MapStateDescriptor<K, V>): MapState<K, V>;
+  reducingState<T>(descriptor: ReducingStateDescriptor<T>): ReducingState<T>;
+  aggregatingState<In, Accumulator, Out>(
+    descriptor: AggregatingStateDescriptor<In, Accumulator, Out>,
+  ): AggregatingState<In, Out>;
+
+  /** Sets the key for one synchronous callback, and unsets it when the callback returns or throws. */
+  withKey<R>(key: Key, callback: () => R): R;
+  /** Sets the key until the next call. For runtimes; elsewhere use `withKey`. */
+  setCurrentKey(key: Key): void;
+  /** The current key, or undefined. */
+  currentKey(): Key | undefined;
+
+  /** Reads rows of these keys into the buffer ahead of use. Resolves when done; never needed for correctness. */
+  prefetch(keys: Iterable<Key>): Promise<void>;
+
+  /** True when `drained` should be awaited before the next record. */
+  readonly needsDrain: boolean;
+  /** Resolves when the write buffer has room again. */
+  drained(options?: WaitOptions): Promise<void>;
+
+  /**
+   * Takes a checkpoint, which holds everything up to this call: call it between records. Resolves
+   * when it is durable. `metadata` comes back as `restored.metadata`; at most 1 MiB as JSON.
+   */
+  checkpoint(metadata?: JsonValue, options?: WaitOptions): Promise<CompletedCheckpoint>;
+
+  stats(): BackendStats;
+  /** Takes no checkpoint; aborts running ones and awaits their clean-up. Idempotent. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,137 @@
+// Finds and reads checkpoints. Writes nothing, so it works on read-only storage.
+//   N1. The newest checkpoint is found by the hint and existence probes upward from it. Listing is
+//       a defence for when the hint is missing, damaged, or names what does not exist.
+//   N2. An unreadable newest checkpoint is an error. Falling back to an older one is the caller's
+//       explicit choice, by number or id.
+import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
+import { CheckpointNotFoundError, CorruptionError, UnsupportedFormatError } from "../errors.ts";
+import { loadFrameChecksum } from "../format/frame-checksum.ts";
+import { HINT_BYTES, decodeHint } from "../format/metadata-hint.ts";
+import { METADATA_BYTES_MAX, decodeMetadata } from "../format/metadata.ts";
+import type { CheckpointMetadata } from "../format/metadata.ts";
+import { LATEST_NAME, METADATA_PREFIX, metadataName, numberOfMetadataName } from "./layout.ts";
+
+/** A hint that is too long is damaged, not too large to read. */
+const hintReadBytes = HINT_BYTES + 1;
+
+export class CheckpointReader {
+  readonly storage: CheckpointStorage;
+
+  constructor(storage: CheckpointStorage) {
+    this.storage = storage;
+  }
+
+  /** True if anything says that checkpoints were taken here: "new" would then be a loss. */
+  async hasTrace(): Promise<boolean> {
+    if ((await this.storage.size(LATEST_NAME)) !== undefined) return true;
+    for await (const name of this.storage.list(METADATA_PREFIX)) {
+      if (numberOfMetadataName(name) !== undefined) return true;
+    }
+    return false;
+  }
+
+  /** The number that the hint names; undefined if it is missing or damaged. */
+  async readHint(): Promise<number | undefined> {
+    const bytes = await this.storage.readRange(LATEST_NAME, 0, hintReadBytes);
+    return bytes === undefined ? undefined : decodeHint(bytes);
+  }
+
+  /** Completion number of the newest checkpoint, or undefined if there is none. */
+  async findNewest(): Promise<number | undefined> {
+    const hinted = await this.readHint();
+    if (hinted !== undefined && (await this.exists(hinted))) return this.#probeUp(hinted);
+    const listed = await this.highestListed(); // N1
+    if (listed !== undefined) return this.#probeUp(listed);
+    if (hinted === undefined) {
+      // A hint is written after metadata only: a damaged one with no metadata is a loss.
+      if ((await this.storage.size(LATEST_NAME)) === undefined) return undefined;
+      throw new CorruptionError("the hint is damaged and there is no metadata", LATEST_NAME, 0);
+    }
+    throw new CorruptionError(
+      `the hint names ${metadataName(hinted)}, and no metadata exists`,
+      LATEST_NAME,
+      0,
+    );
+  }
+
+  async exists(number: number): Promise<boolean> {
+    return (await this.storage.size(metadataName(number))) !== undefined;
+  }
+
+  /** The highest number with metadata, by listing. */
+  async highestListed(): Promise<number | undefined> {
+    let highest: number | undefined;
+    for await (const name of this.storage.list(METADATA_PREFIX)) {
+      const number = numberOfMetadataName(name);
+      if (number !== undefined && number > (highest ?? 0)) highest = number;
+    }
+    return highest;
+  }
+
+  /** The checkpoint with this completion number, verified. */
+  async load(number: number): Promise<CheckpointMetadata> {
+    const name = metadataName(number);
+    const bytes = await this.#readMetadata(name);
+    if (bytes === undefined) {
+      throw new CheckpointNotFoundError(`${name} does not exist in ${this.storage.description}`);
+    }
+    const metadata = decodeMetadata(bytes, await loadFrameChecksum(), name);
+    if (metadata.completionNumber !== number) {
+      throw new CorruptionError(
+        `the metadata is that of completion number ${metadata.completionNumber}`,
+        name,
+        0,
+      );
+    }
+    return metadata;
+  }
+
+  /** The newest checkpoint; CheckpointNotFoundError if there is none (N2). */
+  async loadNewest(): Promise<CheckpointMetadata> {
+    const newest = await this.findNewest();
+    if (newest !== undefined) return this.load(newest);
+    throw new CheckpointNotFoundError(`there is no checkpoint in ${this.storage.description}`);
+  }
+
+  /** The retained checkpoint with this id. Unreadable ones are passed over, as the caller asked. */
+  async findById(checkpointId: number): Promise<CheckpointMetadata> {
+    const newest = await this.findNewest();
+    let unreadable: unknown;
+    let oldest = 1;
+    for (let number = newest ?? 0; number >= oldest; number--) {
+      try {
+        const metadata = await this.load(number);
+        if (metadata.checkpointId === checkpointId) return metadata;
+        oldest = Math.max(oldest, metadata.oldestRetained);
+      } catch (error) {
+        if (error instanceof CheckpointNotFoundError) break; // Below the oldest.
+        if (!isUnreadable(error)) throw error;
+        unreadable ??= error;
+      }
+    }
+    if (unreadable !== undefined) throw unreadable as Error;
+    throw new CheckpointNotFoundError(
+      `checkpoint ${checkpointId} is not retained in ${this.storage.description}`,
+    );
+  }
+
+  async #probeUp(start: number): Promise<number> {
+    let newest = start;
+    while (await this.exists(newest + 1)) newest++;
+    return newest;
+  }
+
+  async #readMetadata(name: string): Promise<Uint8Array | undefined> {
+    const size = await this.storage.size(name);
+    if (size === undefined) return undefined;
+    if (size > METADATA_BYTES_MAX) {
+      throw new CorruptionError("the metadata is longer than metadata can be", name, 0);
+    }
+    return this.storage.read(name, METADATA_BYTES_MAX);
+  }
+}
+
+/** True for bytes that this version cannot read, as opposed to storage that failed. */
+export function isUnreadable(error: unknown): boolean {
+  return error instanceof CorruptionError || error instanceof UnsupportedFormatError;
+}

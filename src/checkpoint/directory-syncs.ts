@@ -1,0 +1,57 @@
+// Syncs of directories, shared: a checkpoint gives names to tens of files at once, and one sync
+// covers all names given before it began.
+//   Y1. A call resolves only through a sync that began after the call.
+//   Y2. A failed sync is never repeated: Linux may have dropped the unwritten pages, and the next
+//       sync would succeed without them. The directory takes no more names from this instance.
+import type { FileSystem } from "../api/environment.ts";
+import { isPassing } from "../environment/typed-error.ts";
+
+interface DirectoryState {
+  running: Promise<void> | undefined;
+  next: Promise<void> | undefined;
+  failure: Error | undefined;
+}
+
+export class DirectorySyncs {
+  readonly #fileSystem: FileSystem;
+  readonly #states = new Map<string, DirectoryState>();
+
+  constructor(fileSystem: FileSystem) {
+    this.#fileSystem = fileSystem;
+  }
+
+  /** Resolves when every name in the directory at the time of the call is durable. */
+  async sync(path: string): Promise<void> {
+    let state = this.#states.get(path);
+    if (state === undefined) {
+      state = { running: undefined, next: undefined, failure: undefined };
+      this.#states.set(path, state);
+    }
+    if (state.running === undefined) {
+      state.running = this.#run(path, state);
+      return state.running;
+    }
+    // Y1: the running one may have begun before the caller's name was there.
+    state.next ??= this.#runAfter(path, state, state.running);
+    return state.next;
+  }
+
+  async #runAfter(path: string, state: DirectoryState, running: Promise<void>): Promise<void> {
+    await running.catch(() => undefined); // Its own callers hear of it.
+    state.next = undefined;
+    state.running = this.#run(path, state);
+    return state.running;
+  }
+
+  async #run(path: string, state: DirectoryState): Promise<void> {
+    try {
+      if (state.failure !== undefined) throw state.failure;
+      await this.#fileSystem.syncDirectory(path);
+    } catch (cause) {
+      if (!isPassing(cause)) state.failure = cause as Error; // Y2; EMFILE comes before the sync itself.
+      throw cause;
+    } finally {
+      state.running = undefined;
+    }
+  }
+}

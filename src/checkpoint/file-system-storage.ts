@@ -1,0 +1,368 @@
+// Checkpoints in a directory. Page: docs/formats/directory-layout.md.
+//   S1. A promise that resolves means durable: bytes synced first, then the directory with the name.
+//   S2. A name made by createIfAbsent or replace has whole content at every instant: bytes are
+//       written and synced under a temporary name, which starts with a dot, and then linked or
+//       renamed. A crash leaves a temporary file at most, which no reader looks at.
+//   S3. Symbolic links of the root are resolved once. An object that is a symbolic link is refused.
+import { basename, dirname, join, resolve } from "node:path";
+import type { CheckpointStorage, PutOptions, StorageStats } from "../api/checkpoint-storage.ts";
+import type { Environment, FileSystem } from "../api/environment.ts";
+import { refuseUnknownOptions } from "../common/options.ts";
+import { InvalidArgumentError, StorageError } from "../errors.ts";
+import { nodeEnvironment } from "../environment/node-environment.ts";
+import { systemCodeOf, typedFileError } from "../environment/typed-error.ts";
+import { toHex } from "../format/hex.ts";
+import { DirectorySyncs } from "./directory-syncs.ts";
+import { checkObjectName, isObjectName } from "./object-name.ts";
+
+export interface FileSystemStorageOptions {
+  /**
+   * How local files get into the storage and back. `link`: as hard links where the file system
+   * can, else as copies; costs nothing, but a file then shares its damage with the working
+   * directory. `copy`: always as copies.
+   * @defaultValue "link"
+   */
+  readonly transfer?: "link" | "copy" | undefined;
+}
+
+/** What says that a link is impossible here but a copy may do. */
+const linkRefusals = new Set(["EXDEV", "EPERM", "EACCES", "EMLINK", "ENOTSUP", "EOPNOTSUPP"]);
+
+/** Checkpoints in the directory `root`, which is created if need be. */
+export function fileSystemStorage(
+  root: string,
+  options: FileSystemStorageOptions = {},
+  environment: Environment = nodeEnvironment(),
+): CheckpointStorage {
+  if (typeof root !== "string" || root === "" || root.includes("\0")) {
+    throw new InvalidArgumentError("fileSystemStorage: the root must be a path");
+  }
+  refuseUnknownOptions("fileSystemStorage", options, ["transfer"]);
+  const transfer = options.transfer ?? "link";
+  if (transfer !== "link" && transfer !== "copy") {
+    throw new InvalidArgumentError(
+      `fileSystemStorage: transfer must be "link" or "copy", got ${JSON.stringify(transfer)}`,
+    );
+  }
+  return new FileSystemStorage(resolve(root), transfer, environment);
+}
+
+class FileSystemStorage implements CheckpointStorage {
+  readonly description: string;
+  readonly #root: string;
+  readonly #transfer: "link" | "copy";
+  readonly #environment: Environment;
+  readonly #fileSystem: FileSystem;
+  readonly #syncs: DirectorySyncs;
+  readonly #directories = new Map<string, Promise<void>>();
+  #realRoot: string | undefined;
+  #linkedFiles = 0;
+  #copiedFiles = 0;
+
+  constructor(root: string, transfer: "link" | "copy", environment: Environment) {
+    this.description = `directory ${root}`;
+    this.#root = root;
+    this.#transfer = transfer;
+    this.#environment = environment;
+    this.#fileSystem = environment.fileSystem;
+    this.#syncs = new DirectorySyncs(environment.fileSystem);
+  }
+
+  async open(): Promise<void> {
+    await this.#doing(`create ${this.#root}`, async () => {
+      await this.#fileSystem.makeDirectory(this.#root);
+      this.#realRoot = await this.#fileSystem.realPath(this.#root);
+      // The whole chain, since an earlier process may have created it and died before its syncs.
+      for (let path = this.#realRoot; ; path = dirname(path)) {
+        await this.#syncAncestor(path);
+        if (dirname(path) === path) break;
+      }
+    });
+  }
+
+  async putFile(name: string, localPath: string, options?: PutOptions): Promise<void> {
+    options?.signal?.throwIfAborted();
+    await this.#doing(`store ${localPath} as ${name}`, async () => {
+      const path = await this.#pathForWriting(name);
+      await this.#linkOrCopy(localPath, path);
+      await this.#fileSystem.syncFile(path); // S1
+      await this.#syncs.sync(dirname(path));
+    });
+    options?.signal?.throwIfAborted();
+  }
+
+  async putBytes(name: string, bytes: Uint8Array, options?: PutOptions): Promise<void> {
+    options?.signal?.throwIfAborted();
+    await this.#doing(`store ${name}`, async () => {
+      const path = await this.#pathForWriting(name);
+      await this.#writeNew(path, bytes);
+      await this.#syncs.sync(dirname(path));
+    });
+    options?.signal?.throwIfAborted();
+  }
+
+  async createIfAbsent(name: string, bytes: Uint8Array): Promise<"created" | "exists"> {
+    return this.#doing(`create ${name}`, async () => {
+      const path = await this.#pathForWriting(name);
+      const temporary = this.#temporaryBeside(path);
+      let outcome: "created" | "exists" = "created";
+      try {
+        await this.#writeNew(temporary, bytes);
+        await this.#fileSystem.link(temporary, path); // S2
+      } catch (cause) {
+        await this.#unlinkQuietly(temporary);
+        if (systemCodeOf(cause) !== "EEXIST") throw cause;
+        outcome = "exists";
+      }
+      if (outcome === "created") await this.#fileSystem.unlink(temporary);
+      // Also if it exists: the caller will rely on that, so it must survive a power loss too.
+      await this.#syncs.sync(dirname(path));
+      return outcome;
+    });
+  }
+
+  async replace(name: string, bytes: Uint8Array): Promise<void> {
+    await this.#doing(`replace ${name}`, async () => {
+      const path = await this.#pathForWriting(name);
+      const temporary = this.#temporaryBeside(path);
+      try {
+        await this.#writeNew(temporary, bytes);
+        await this.#fileSystem.rename(temporary, path); // S2
+      } catch (cause) {
+        await this.#unlinkQuietly(temporary);
+        throw cause;
+      }
+      await this.#syncs.sync(dirname(path));
+    });
+  }
+
+  async read(name: string, maxBytes: number): Promise<Uint8Array | undefined> {
+    return this.#reading(name, async (path) => {
+      const file = await this.#fileSystem.open(path);
+      try {
+        if (file.sizeBytes > maxBytes) {
+          throw new StorageError(`${name} has ${file.sizeBytes} bytes, more than ${maxBytes}`);
+        }
+        return await file.read(0, file.sizeBytes);
+      } finally {
+        await file.close();
+      }
+    });
+  }
+
+  async readRange(name: string, offset: number, length: number): Promise<Uint8Array | undefined> {
+    return this.#reading(name, async (path) => {
+      const file = await this.#fileSystem.open(path);
+      try {
+        return await file.read(offset, length);
+      } finally {
+        await file.close();
+      }
+    });
+  }
+
+  async size(name: string): Promise<number | undefined> {
+    return this.#reading(name, async (path) => {
+      const stat = await this.#fileSystem.stat(path);
+      if (stat === undefined) return undefined;
+      if (stat.kind !== "file") throw new StorageError(`${name} is not a regular file`);
+      return stat.sizeBytes;
+    });
+  }
+
+  async fetchFile(name: string, localPath: string, options?: PutOptions): Promise<void> {
+    options?.signal?.throwIfAborted();
+    checkObjectName(name);
+    await this.#doing(`fetch ${name} to ${localPath}`, async () => {
+      const path = join(await this.#resolvedRoot(), name);
+      const stat = await this.#fileSystem.stat(path);
+      // A hard link to a symbolic link would be one (S3).
+      if (stat !== undefined && stat.kind !== "file") {
+        throw new StorageError(`${name} is not a regular file`);
+      }
+      await this.#linkOrCopy(path, localPath);
+    });
+    options?.signal?.throwIfAborted();
+  }
+
+  async delete(names: readonly string[]): Promise<void> {
+    for (const name of names) checkObjectName(name);
+    const failures: unknown[] = [];
+    const directories = new Set<string>();
+    await this.#doing(`delete ${names.length} objects`, async () => {
+      const root = await this.#resolvedRoot();
+      for (const name of names) {
+        const path = join(root, name);
+        try {
+          await this.#fileSystem.unlink(path);
+          directories.add(dirname(path));
+        } catch (cause) {
+          const code = systemCodeOf(cause);
+          if (code !== "ENOENT" && code !== "ENOTDIR") failures.push(cause);
+        }
+      }
+      for (const directory of directories) await this.#syncs.sync(directory);
+      if (failures.length > 0) throw failures[0];
+    });
+  }
+
+  async *list(prefix: string): AsyncIterable<string> {
+    checkObjectName(prefix, true);
+    const start = prefix.slice(0, prefix.lastIndexOf("/") + 1);
+    const pending = [start];
+    for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
+      const here = folder;
+      const names = await this.#doing(`list ${here}`, () => this.#namesIn(here));
+      for (const entry of names) {
+        const name = `${folder}${entry}`;
+        if (!isObjectName(name)) continue; // Temporary files, and what is not ours.
+        const stat = await this.#reading(name, (path) => this.#fileSystem.stat(path));
+        if (stat?.kind === "directory") pending.push(`${name}/`);
+        else if (stat?.kind === "file" && name.startsWith(prefix)) yield name;
+      }
+    }
+  }
+
+  /** The path of an object, for people and for `restore`. Not part of CheckpointStorage. */
+  locate(name: string): string {
+    checkObjectName(name);
+    return join(this.#root, name);
+  }
+
+  /** `<root>/metadata/<number>` names one checkpoint; a root, or its `latest`, the newest. */
+  resolvePath(path: string): { readonly storage: CheckpointStorage; readonly name: string } {
+    const full = resolve(path);
+    const parent = dirname(full);
+    const storageAt = (root: string): CheckpointStorage =>
+      new FileSystemStorage(root, this.#transfer, this.#environment);
+    if (basename(parent) === "metadata") {
+      return { storage: storageAt(dirname(parent)), name: `metadata/${basename(full)}` };
+    }
+    const root = basename(full) === "latest" ? parent : full;
+    return { storage: storageAt(root), name: "latest" };
+  }
+
+  stats(): StorageStats {
+    return { linkedFiles: this.#linkedFiles, copiedFiles: this.#copiedFiles };
+  }
+
+  async #linkOrCopy(source: string, path: string): Promise<void> {
+    if (this.#transfer === "link") {
+      try {
+        await this.#fileSystem.link(source, path);
+        this.#linkedFiles++;
+        return;
+      } catch (cause) {
+        if (!linkRefusals.has(systemCodeOf(cause) ?? "")) throw cause;
+      }
+    }
+    await this.#fileSystem.copyFile(source, path);
+    this.#copiedFiles++;
+  }
+
+  async #writeNew(path: string, bytes: Uint8Array): Promise<void> {
+    const file = await this.#fileSystem.create(path);
+    try {
+      await file.write(bytes);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #unlinkQuietly(path: string): Promise<void> {
+    try {
+      await this.#fileSystem.unlink(path);
+    } catch {
+      // The failure that brought us here is the one to report; no reader sees a temporary file.
+    }
+  }
+
+  #temporaryBeside(path: string): string {
+    return join(dirname(path), `.temporary-${toHex(this.#environment.random.bytes(16))}`);
+  }
+
+  async #namesIn(folder: string): Promise<string[]> {
+    try {
+      return await this.#fileSystem.readDirectory(join(await this.#resolvedRoot(), folder));
+    } catch (cause) {
+      if (systemCodeOf(cause) === "ENOENT") return [];
+      throw cause;
+    }
+  }
+
+  /** The path of a name whose directory exists durably. */
+  async #pathForWriting(name: string): Promise<string> {
+    checkObjectName(name);
+    const root = await this.#resolvedRoot();
+    const path = join(root, name);
+    await this.#ensureDirectory(root, dirname(path));
+    return path;
+  }
+
+  async #ensureDirectory(root: string, path: string): Promise<void> {
+    if (path === root) return;
+    let ensured = this.#directories.get(path);
+    if (ensured === undefined) {
+      ensured = this.#createDirectory(root, path);
+      this.#directories.set(path, ensured);
+    }
+    try {
+      await ensured;
+    } catch (cause) {
+      this.#directories.delete(path);
+      throw cause;
+    }
+  }
+
+  async #createDirectory(root: string, path: string): Promise<void> {
+    await this.#ensureDirectory(root, dirname(path));
+    await this.#fileSystem.makeDirectory(path);
+    // Makes sure that it is no symbolic link (S3): makeDirectory accepts one to a directory.
+    const stat = await this.#fileSystem.stat(path);
+    if (stat?.kind !== "directory") throw new StorageError(`${path} is not a directory`);
+    await this.#syncs.sync(dirname(path));
+  }
+
+  /** An ancestor that we may not open is none that we created. */
+  async #syncAncestor(path: string): Promise<void> {
+    try {
+      await this.#fileSystem.syncDirectory(path);
+    } catch (cause) {
+      const code = systemCodeOf(cause);
+      if (path === this.#realRoot || (code !== "EACCES" && code !== "EPERM" && code !== "EINVAL")) {
+        throw cause;
+      }
+    }
+  }
+
+  /** Reading works without `open`, so that it works where nothing may be written. */
+  async #resolvedRoot(): Promise<string> {
+    this.#realRoot ??= await this.#fileSystem.realPath(this.#root); // S3
+    return this.#realRoot;
+  }
+
+  async #reading<T>(
+    name: string,
+    work: (path: string) => Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    checkObjectName(name);
+    return this.#doing(`read ${name}`, async () => {
+      try {
+        return await work(join(await this.#resolvedRoot(), name));
+      } catch (cause) {
+        const code = systemCodeOf(cause);
+        if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+        throw cause;
+      }
+    });
+  }
+
+  async #doing<T>(action: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (cause) {
+      throw typedFileError(`${action} in ${this.description}`, cause);
+    }
+  }
+}

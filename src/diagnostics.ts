@@ -1,0 +1,63 @@
+// Names and payload types of all diagnostics channels. Subscribers run inline on the thread that
+// publishes: they must be quick and must not throw. Nothing is built for a channel nobody listens to.
+import { channel, tracingChannel } from "node:diagnostics_channel";
+import type { Channel, TracingChannel } from "node:diagnostics_channel";
+import type { CheckpointPolicy } from "./api/keyed-state-backend.ts";
+
+/**
+ * On `tracing:varve:checkpoint:*`: `start` when a checkpoint is asked for, `asyncEnd` when it is
+ * durable, `error` when it was aborted. One object per checkpoint: correlate by identity.
+ */
+export interface CheckpointTrace {
+  readonly checkpointId: number;
+  readonly policy: CheckpointPolicy;
+  /** Duration of the synchronous part. Set before `end`. */
+  pauseMs?: number;
+  /** Bytes of files that this checkpoint uploaded. Set before `asyncEnd`. */
+  uploadedBytes?: number;
+  /** Bytes of all files that it references. Set before `asyncEnd`. */
+  totalBytes?: number;
+  /** Where it stands in the sequence of completed checkpoints. Set before `asyncEnd`. */
+  completionNumber?: number;
+}
+
+/** On `tracing:varve:restore:*`: from opening to serving. */
+export interface RestoreTrace {
+  /** Which checkpoint; undefined for an empty start. Set before `asyncEnd`. */
+  checkpointId?: number;
+  fileCount?: number;
+  totalBytes?: number;
+}
+
+/** On `tracing:varve:drain:*`: one drain of the write buffer to the LSM. */
+export interface DrainTrace {
+  /** Generation boundary: everything up to it is drained. */
+  readonly boundary: number;
+  rowCount?: number;
+  byteCount?: number;
+}
+
+/** On `varve:garbage-collection`: one attempt to delete what no retained checkpoint uses. */
+export interface GarbageCollectionEvent {
+  /** Names of metadata objects and files that are gone. */
+  readonly deleted: readonly string[];
+  /** Names that stay for the next attempt, with the error; empty if all went well. */
+  readonly remaining: readonly string[];
+  readonly error: unknown;
+}
+
+export const checkpointTracing: TracingChannel<unknown, CheckpointTrace> =
+  tracingChannel("varve:checkpoint");
+
+export const restoreTracing: TracingChannel<unknown, RestoreTrace> =
+  tracingChannel("varve:restore");
+
+export const drainTracing: TracingChannel<unknown, DrainTrace> = tracingChannel("varve:drain");
+
+/** Messages are GarbageCollectionEvent. */
+export const garbageCollectionChannel: Channel = channel("varve:garbage-collection");
+
+/** Publishes if anybody listens. */
+export function publishGarbageCollection(event: GarbageCollectionEvent): void {
+  if (garbageCollectionChannel.hasSubscribers) garbageCollectionChannel.publish(event);
+}

@@ -1,0 +1,181 @@
+// One LevelDB database in a directory of its own: point reads here, everything else in its drain
+// thread. The directory is disposable; it is never opened a second time.
+//   L1. The owner opens first and closes last: the first opener's block cache is the one in use, and
+//       closing it under another thread's reads ends the process.
+//   L2. Only getSync reads the live database. Iterators, snapshots and asynchronous reads make
+//       LevelDB 1.20 answer wrong while somebody writes (google/leveldb 320).
+//   L3. After a failed write or flush the store refuses everything but close.
+import { join } from "node:path";
+import type { Environment } from "../api/environment.ts";
+import { assert } from "../common/assert.ts";
+import {
+  ClosedError,
+  InvalidArgumentError,
+  NoSpaceError,
+  PoisonedError,
+  StorageError,
+} from "../errors.ts";
+import type { StateBackendError } from "../errors.ts";
+import type { CapturedSet } from "./capture.ts";
+import { ControlBlock, FailureKind } from "./control-block.ts";
+import type { DrainRequest, DrainResult } from "./drain-request.ts";
+import { DrainThread } from "./drain-thread.ts";
+import { typedFailure } from "./failure.ts";
+import { openLevelDatabase } from "./level-database.ts";
+import type { LevelDatabase, LsmOptions } from "./level-database.ts";
+
+/** LevelDB's own diary: it exists in every directory that was ever opened. */
+const LOG_NAME = "LOG";
+
+export interface LsmStoreOptions {
+  readonly environment: Environment;
+  /** Absent, empty, or made by `buildDirectory`. */
+  readonly directory: string;
+  readonly lsm: LsmOptions;
+  /** The arena that drains read. */
+  readonly arena: SharedArrayBuffer;
+  /** For tests. @defaultValue the one beside this file */
+  readonly workerEntry?: URL | undefined;
+}
+
+export class LsmStore {
+  readonly #environment: Environment;
+  readonly #database: LevelDatabase;
+  readonly #control: ControlBlock;
+  #thread: DrainThread | undefined = undefined;
+  #failure: StateBackendError | undefined = undefined;
+  #closing: Promise<void> | undefined = undefined;
+
+  private constructor(environment: Environment, database: LevelDatabase, control: ControlBlock) {
+    this.#environment = environment;
+    this.#database = database;
+    this.#control = control;
+  }
+
+  static async open(options: LsmStoreOptions): Promise<LsmStore> {
+    const { environment, lsm, arena } = options;
+    const realPath = await prepareDirectory(environment, options.directory);
+    const mode = { shared: true, createIfMissing: true };
+    const database = await openLevelDatabase(realPath, lsm, mode).catch((error: unknown) => {
+      throw typedFailure(error, `opening ${realPath} failed`);
+    });
+    const control = new ControlBlock();
+    const store = new LsmStore(environment, database, control);
+    try {
+      store.#thread = await DrainThread.start(
+        environment.fileSystem,
+        { realPath, lsm, arena, control: control.buffer },
+        (failure) => {
+          store.#failure ??= failure;
+        },
+        options.workerEntry,
+      );
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
+    return store;
+  }
+
+  /** The stored row of a key, header byte included. `key` must not be of shared memory. */
+  getSync(key: Uint8Array): Uint8Array | undefined {
+    try {
+      return this.#database.getSync(key);
+    } catch (error) {
+      if (this.#closing !== undefined) throw closed();
+      throw typedFailure(error, "reading a row failed");
+    }
+  }
+
+  /** Writes the rows of the sealed generations up to the boundary. Drains run in order. */
+  drain(request: DrainRequest): Promise<DrainResult> {
+    return this.#call((thread) => thread.call("drain", request));
+  }
+
+  /**
+   * Captures everything drained so far into `directory`, which must not exist: links of the SSTs
+   * whose numbers are not `known`. Drains requested later wait for it.
+   */
+  capture(directory: string, known: ReadonlySet<number>): Promise<CapturedSet> {
+    return this.#call((thread) => thread.call("capture", { directory, known }));
+  }
+
+  /** Rows of packed keys (prefetch.ts), read in the drain thread. Takes the keys' buffer away. */
+  prefetch(keys: Uint8Array): Promise<Uint8Array> {
+    // A view of a larger buffer is copied: to transfer that would take others' bytes along.
+    const owned = keys.byteLength === keys.buffer.byteLength ? keys : new Uint8Array(keys);
+    return this.#call((thread) => thread.call("prefetch", owned, [owned.buffer as ArrayBuffer]));
+  }
+
+  /**
+   * Blocks this thread until the boundary is drained, a drain failed or `timeoutMs` passed. True if
+   * it is drained. The drain must have been requested.
+   */
+  waitDrained(boundary: number, timeoutMs: number): boolean {
+    const { clock } = this.#environment;
+    const startMs = clock.monotonicMs();
+    for (;;) {
+      const changes = this.#control.changes;
+      if (this.#control.drainedBoundary >= boundary) return true;
+      const leftMs = timeoutMs - (clock.monotonicMs() - startMs);
+      if (this.failure !== undefined || leftMs <= 0) return false;
+      this.#control.waitForChange(changes, leftMs);
+    }
+  }
+
+  /** The newest boundary that is drained; 0 before the first. */
+  get drainedBoundary(): number {
+    return this.#control.drainedBoundary;
+  }
+
+  /** Why the store refuses everything, known even before the failed call's promise rejects. */
+  get failure(): StateBackendError | undefined {
+    if (this.#failure !== undefined) return this.#failure;
+    const kind = this.#control.failure;
+    if (kind === FailureKind.none) return undefined;
+    const message = "a drain or flush failed";
+    return kind === FailureKind.noSpace ? new NoSpaceError(message) : new StorageError(message);
+  }
+
+  /** Waits for the batch in flight; what is not begun is refused. Idempotent. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    this.#control.startClosing();
+    try {
+      await this.#thread?.close();
+    } finally {
+      await this.#database.close(); // L1
+    }
+  }
+
+  async #call<T>(work: (thread: DrainThread) => Promise<T>): Promise<T> {
+    if (this.#closing !== undefined) throw closed();
+    const failure = this.failure;
+    if (failure !== undefined)
+      throw new PoisonedError("an earlier write failed", { cause: failure });
+    assert(this.#thread !== undefined, "a store that is open has a thread");
+    return work(this.#thread);
+  }
+}
+
+function closed(): ClosedError {
+  return new ClosedError("the store is closed");
+}
+
+/** The real path of the directory. */
+async function prepareDirectory(environment: Environment, directory: string): Promise<string> {
+  const { fileSystem } = environment;
+  try {
+    await fileSystem.makeDirectory(directory);
+    const realPath = await fileSystem.realPath(directory);
+    if ((await fileSystem.stat(join(realPath, LOG_NAME))) === undefined) return realPath;
+  } catch (error) {
+    throw typedFailure(error, `preparing ${directory} failed`);
+  }
+  throw new InvalidArgumentError(
+    `${directory} was used before: LevelDB directories are disposable, restore into a fresh one`,
+  );
+}

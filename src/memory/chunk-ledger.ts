@@ -1,0 +1,206 @@
+// Which chunks a write buffer owns, to which generation each belongs, and how much of it is live.
+//   G1. Generations only grow; chunks enter in the order of their generations.
+//   G2. A chunk is given back only when nobody reads it any more: its generation is drained, or it
+//       is not handed to a drain or dump, and all of its records are superseded, moved or evicted.
+import { assert } from "../common/assert.ts";
+import { CHUNK_UNITS, CHUNK_UNITS_SHIFT } from "../format/row-record.ts";
+import type { ChunkPool } from "./chunk-pool.ts";
+
+/** A chunk as drain and dump threads need to know it. */
+export interface ChunkExtent {
+  readonly chunk: number;
+  readonly generation: number;
+  readonly usedUnits: number;
+}
+
+export class ChunkLedger {
+  readonly pool: ChunkPool;
+  /** Generation of each owned chunk; 0 for chunks of others. Hot: read on every write. */
+  readonly generation: Int32Array;
+  /** Units in records that are not superseded. */
+  readonly liveUnits: Int32Array;
+  readonly usedUnits: Int32Array;
+  /** Takes writes. */
+  active = 1;
+  /** Everything up to it is in the cold tier. */
+  drained = 0;
+  /** Everything up to it is handed to a drain or dump, or drained. */
+  requested = 0;
+  /** Where the next record goes, in units, and where its chunk ends. */
+  position = 0;
+  end = 0;
+  ownedCount = 0;
+  undrainedCount = 0;
+  #activeChunk = 0;
+  #activeCount = 0;
+  // Chunks in the order they were opened. An entry counts while #place of its chunk points at it.
+  #queue: number[] = [];
+  #queueBase = 0;
+  #queueHead = 0;
+  readonly #place: Float64Array;
+
+  constructor(pool: ChunkPool) {
+    this.pool = pool;
+    this.generation = new Int32Array(pool.chunkCount);
+    this.liveUnits = new Int32Array(pool.chunkCount);
+    this.usedUnits = new Int32Array(pool.chunkCount);
+    this.#place = new Float64Array(pool.chunkCount).fill(-1);
+  }
+
+  get activeChunk(): number {
+    return this.#activeChunk;
+  }
+
+  /** Chunks of the active generation. */
+  get activeCount(): number {
+    return this.#activeCount;
+  }
+
+  /** Makes `chunk`, just taken from the pool, the one that takes records. */
+  open(chunk: number): void {
+    this.#closeActive();
+    this.generation[chunk] = this.active;
+    this.liveUnits[chunk] = 0;
+    this.usedUnits[chunk] = 0;
+    this.#place[chunk] = this.#queueBase + this.#queue.length;
+    this.#queue.push(chunk);
+    this.#activeChunk = chunk;
+    this.#activeCount++;
+    this.ownedCount++;
+    this.undrainedCount++;
+    this.position = chunk << CHUNK_UNITS_SHIFT;
+    this.end = this.position + CHUNK_UNITS;
+  }
+
+  /** Ends the active generation and begins the next. Returns the ended one: the boundary. */
+  seal(): number {
+    this.#closeActive();
+    this.#activeCount = 0;
+    assert(this.active < 0x7fff_fff0, "G1: generations are exhausted");
+    return this.active++;
+  }
+
+  #closeActive(): void {
+    if (this.#activeChunk === 0) return;
+    const chunk = this.#activeChunk;
+    this.usedUnits[chunk] = this.position - (chunk << CHUNK_UNITS_SHIFT);
+    this.#activeChunk = 0;
+    this.position = 0;
+    this.end = 0;
+    if (this.liveUnits[chunk] === 0) this.releaseIfUnread(chunk);
+  }
+
+  /** Whether a drain or dump may still read the chunk. */
+  isRead(chunk: number): boolean {
+    const generation = this.generation[chunk]!;
+    return generation > this.drained && generation <= this.requested;
+  }
+
+  /** Counts `units` of a record as superseded, and gives the chunk back if that was the last. */
+  discount(chunk: number, units: number): void {
+    const live = this.liveUnits[chunk]! - units;
+    assert(live >= 0, "G2: more units superseded than live");
+    this.liveUnits[chunk] = live;
+    if (live === 0 && chunk !== this.#activeChunk) this.releaseIfUnread(chunk);
+  }
+
+  /** Gives a chunk without live records back, unless somebody may read it (G2). */
+  releaseIfUnread(chunk: number): void {
+    if (!this.isRead(chunk)) this.release(chunk);
+  }
+
+  release(chunk: number): void {
+    assert(chunk !== this.#activeChunk && !this.isRead(chunk), "G2: the chunk is in use");
+    if (this.generation[chunk]! > this.drained) this.undrainedCount--;
+    if (this.generation[chunk] === this.active) this.#activeCount--;
+    this.generation[chunk] = 0;
+    this.#place[chunk] = -1;
+    this.ownedCount--;
+    this.pool.release(chunk);
+  }
+
+  /** The chunk that has been clean for longest, or 0. */
+  oldestClean(): number {
+    for (; this.#queueHead < this.#queue.length; this.#queueHead++) {
+      const chunk = this.#queue[this.#queueHead]!;
+      if (this.#place[chunk] !== this.#queueBase + this.#queueHead) continue;
+      return this.generation[chunk]! <= this.drained ? chunk : 0;
+    }
+    return 0;
+  }
+
+  /** Generation of the oldest clean chunk, or 0. */
+  oldestCleanGeneration(): number {
+    const chunk = this.oldestClean();
+    return chunk === 0 ? 0 : this.generation[chunk]!;
+  }
+
+  /** Owned chunks with a generation in (after, upTo], oldest first. */
+  extents(after: number, upTo: number): ChunkExtent[] {
+    this.#compactQueue();
+    const extents: ChunkExtent[] = [];
+    for (const chunk of this.owned()) {
+      const generation = this.generation[chunk]!;
+      if (generation <= after || generation > upTo) continue;
+      const usedUnits =
+        chunk === this.#activeChunk
+          ? this.position - (chunk << CHUNK_UNITS_SHIFT)
+          : this.usedUnits[chunk]!;
+      extents.push({ chunk, generation, usedUnits });
+    }
+    return extents;
+  }
+
+  /** Owned chunks, oldest first. */
+  owned(): number[] {
+    return this.#queue.filter(
+      (chunk, index) =>
+        index >= this.#queueHead && this.#place[chunk] === this.#queueBase + index,
+    );
+  }
+
+  /** Everything up to `boundary` is in the cold tier. Gives back chunks without live records. */
+  markDrained(boundary: number): void {
+    assert(boundary <= this.requested, "G2: drained more than was requested");
+    if (boundary <= this.drained) return;
+    this.drained = boundary;
+    let undrained = 0;
+    for (const chunk of this.owned()) {
+      if (this.generation[chunk]! > boundary) undrained++;
+    }
+    this.undrainedCount = undrained;
+    for (const chunk of this.owned()) {
+      if (this.liveUnits[chunk] === 0 && chunk !== this.#activeChunk) this.releaseIfUnread(chunk);
+    }
+  }
+
+  /**
+   * Takes every chunk back into the active generation. Only without a cold tier, and only while no
+   * dump reads: records become writable in place again.
+   */
+  adoptAll(): void {
+    this.requested = 0;
+    let count = 0;
+    for (const chunk of this.owned()) {
+      this.generation[chunk] = this.active;
+      count++;
+    }
+    this.#activeCount = count;
+    for (const chunk of this.owned()) {
+      if (this.liveUnits[chunk] === 0 && chunk !== this.#activeChunk) this.release(chunk);
+    }
+  }
+
+  #compactQueue(): void {
+    if (this.#queueHead < 1024) return;
+    this.#queue = this.#queue.slice(this.#queueHead);
+    this.#queueBase += this.#queueHead;
+    this.#queueHead = 0;
+  }
+
+  /** Gives everything back. */
+  releaseAll(): void {
+    for (const chunk of this.owned()) this.pool.release(chunk);
+    this.#queue = [];
+  }
+}

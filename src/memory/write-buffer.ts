@@ -1,0 +1,475 @@
+// The write buffer: all rows that are hot or not yet drained, off-heap, with one index over all
+// generations. Hot: no allocation and no I/O on the path of a hit. Guarded by bench/state.
+//   W1. Only records of the active generation change in place. Of others only word 3 changes.
+//   W2. Superseding a record stamps it with the active generation: a drain or dump up to boundary p
+//       takes exactly the records with generation <= p that are not superseded at or before p.
+//   W3. `absentBelow` is set only on a record first made in its generation while nothing of its key
+//       was in the buffer or the cold tier.
+//   W4. A reference stays valid until `epochs` advances.
+import { assert } from "../common/assert.ts";
+import {
+  CHUNK_UNITS,
+  CHUNK_UNITS_SHIFT,
+  KEY_LENGTH_MASK,
+  RECORD_HEADER_BYTES,
+  ROW_HEADER_SHIFT,
+  RecordFlag,
+  SLACK_BYTES_MAX,
+  recordUnits,
+} from "../format/row-record.ts";
+import { checkRowHeader } from "../format/row-value.ts";
+import { ChunkLedger } from "./chunk-ledger.ts";
+import { Epochs } from "./epochs.ts";
+import type { ChunkPool } from "./chunk-pool.ts";
+import type { RowKey } from "./row-key.ts";
+import { RowIndex, findReference } from "./row-index.ts";
+
+/** What lies below the buffer. */
+export interface ColdTier {
+  /** True while nothing was ever stored in it: a miss needs no look-up. */
+  readonly isEmpty: boolean;
+  /** The stored row, header byte included, or undefined. */
+  getSync(key: Uint8Array): Uint8Array | undefined;
+}
+
+/** What the buffer asks of its owner. Called in the middle of a record: must not touch rows. */
+export interface BufferOwner {
+  /** The active generation is large: it was sealed up to `boundary` and should be drained. */
+  generationSealed(boundary: number): void;
+  /** No room is left even within the headroom. Poisons, and throws. */
+  exhausted(): never;
+}
+
+/** Places in `counters`: a typed array, since counting must not make garbage. */
+export const Counter = {
+  hotReads: 0,
+  coldReads: 1,
+  coldMisses: 2,
+  evictedRows: 3,
+  forwardedRows: 4,
+} as const;
+
+/** What `lookup` returns for a key whose newest record is an undrained blind append. */
+export const APPEND_PENDING = -1;
+
+const GONE: number = RecordFlag.tombstone | RecordFlag.append;
+const NOT_DIRTY: number = RecordFlag.clean | RecordFlag.tombstone;
+
+export class WriteBuffer {
+  readonly pool: ChunkPool;
+  readonly ledger: ChunkLedger;
+  readonly index: RowIndex = new RowIndex();
+  readonly i32: Int32Array;
+  readonly f64: Float64Array;
+  readonly u8: Uint8Array;
+  readonly cold: ColdTier | undefined;
+  readonly counters: Float64Array = new Float64Array(5);
+  /** Advances whenever references may have become invalid (W4). */
+  readonly epochs: Epochs;
+  /** Read hits in generations up to this one are copied forward: they are next to be recycled. */
+  forwardUpTo = 0;
+  readonly #owner: BufferOwner;
+
+  constructor(
+    pool: ChunkPool,
+    cold: ColdTier | undefined,
+    owner: BufferOwner,
+    epochs: Epochs = new Epochs(),
+  ) {
+    this.pool = pool;
+    this.epochs = epochs;
+    this.ledger = new ChunkLedger(pool);
+    this.i32 = pool.i32;
+    this.f64 = pool.f64;
+    this.u8 = pool.u8;
+    this.cold = cold;
+    this.#owner = owner;
+    pool.join();
+    pool.changeIndexBytes(this.index.bytes);
+  }
+
+  // -- reading ---------------------------------------------------------------------------------
+
+  /** Newest record of the key whatever it is, tombstones included, or 0. */
+  find(row: RowKey): number {
+    return findReference(this.index, this.i32, row.hash, row.words, row.length);
+  }
+
+  /** The key's row, read from the cold tier if need be; 0 if it has none; or APPEND_PENDING. */
+  lookup(row: RowKey): number {
+    const reference = findReference(this.index, this.i32, row.hash, row.words, row.length);
+    if (reference === 0) return this.#lookupCold(row);
+    if ((this.i32[(reference << 1) + 1]! & GONE) !== 0) return this.#lookupGone(row, reference);
+    this.counters[Counter.hotReads]!++;
+    if (this.ledger.generation[reference >>> CHUNK_UNITS_SHIFT]! <= this.forwardUpTo) {
+      return this.#forward(row, reference);
+    }
+    return reference;
+  }
+
+  #lookupGone(row: RowKey, reference: number): number {
+    if ((this.i32[(reference << 1) + 1]! & RecordFlag.tombstone) !== 0) {
+      this.counters[Counter.hotReads]!++;
+      return 0;
+    }
+    if (this.ledger.generation[reference >>> CHUNK_UNITS_SHIFT]! > this.ledger.drained) {
+      return APPEND_PENDING;
+    }
+    this.drop(row, reference); // The append is part of the stored row: it says nothing by itself.
+    return this.#lookupCold(row);
+  }
+
+  #lookupCold(row: RowKey): number {
+    const { cold } = this;
+    if (cold === undefined || cold.isEmpty) return 0;
+    const stored = cold.getSync(row.view());
+    if (stored === undefined) {
+      this.counters[Counter.coldMisses]!++;
+      return 0;
+    }
+    this.counters[Counter.coldReads]!++;
+    return this.insertClean(row, stored);
+  }
+
+  /** Adds a row as it stands in the cold tier. The key must have no record. */
+  insertClean(row: RowKey, stored: Uint8Array): number {
+    const header = checkRowHeader(stored);
+    const valueBytes = stored.length - 1;
+    const units = recordUnits(row.length, valueBytes);
+    this.makeRoom(units);
+    const reference = this.#append(row, header, valueBytes, units, RecordFlag.clean);
+    this.#insert(row.hash, reference);
+    this.u8.set(stored.subarray(1), this.valueOffset(reference));
+    return reference;
+  }
+
+  #forward(row: RowKey, reference: number): number {
+    const units = this.i32[(reference << 1) + 2]! >>> 16;
+    const { ledger } = this;
+    // Only into room that is open already: opening a chunk might recycle the very record.
+    if (ledger.position + units > ledger.end) return reference;
+    const target = ledger.position;
+    ledger.position += units;
+    this.u8.copyWithin(target * 8, reference * 8, (reference + units) * 8);
+    ledger.liveUnits[target >>> CHUNK_UNITS_SHIFT]! += units;
+    this.i32[(target << 1) + 1]! |= RecordFlag.clean; // Its generation is drained.
+    this.i32[(target << 1) + 1]! &= ~RecordFlag.absentBelow;
+    this.#relink(row.hash, reference, target);
+    this.counters[Counter.forwardedRows]!++;
+    return target;
+  }
+
+  // -- writing ---------------------------------------------------------------------------------
+
+  /**
+   * A dirty record of the active generation for the key, with `valueBytes` of value to be written
+   * by the caller at `valueOffset`. `capacityBytes` may ask for room to grow. `isAbsent` says that
+   * the caller has just looked and found nothing.
+   */
+  reserve(
+    row: RowKey,
+    header: number,
+    valueBytes: number,
+    capacityBytes: number,
+    isAbsent: boolean,
+  ): number {
+    let old = this.find(row);
+    if (old !== 0 && this.#fitsInPlace(row, old, header, valueBytes)) return old;
+    const units = recordUnits(row.length, capacityBytes);
+    if (this.makeRoom(units)) old = this.find(row);
+    const flags = this.#flagsOver(old, isAbsent);
+    const reference = this.#append(row, header, valueBytes, units, flags);
+    if (old === 0) this.#insert(row.hash, reference);
+    else this.#relink(row.hash, old, reference);
+    return reference;
+  }
+
+  /** As `reserve`, keeping the first bytes of the old value. The key must have a live record. */
+  resize(row: RowKey, header: number, valueBytes: number, capacityBytes: number): number {
+    let old = this.find(row);
+    assert(old !== 0, "resize of a row that is not in the buffer");
+    if (this.#fitsInPlace(row, old, header, valueBytes)) return old;
+    const units = recordUnits(row.length, capacityBytes);
+    if (this.makeRoom(units)) {
+      old = this.lookup(row); // The clean original may have been recycled: then it is read again.
+      if (this.#fitsInPlace(row, old, header, valueBytes)) return old;
+      this.makeRoom(units);
+      old = this.find(row);
+      assert(old !== 0, "resize lost its row");
+    }
+    const kept = Math.min(valueBytes, this.valueBytes(old));
+    const flags = this.#flagsOver(old, false);
+    const reference = this.#append(row, header, valueBytes, units, flags);
+    const from = this.valueOffset(old);
+    this.u8.copyWithin(this.valueOffset(reference), from, from + kept);
+    this.#relink(row.hash, old, reference);
+    return reference;
+  }
+
+  /** Makes an active record with enough room hold a value of this length (W1). */
+  #fitsInPlace(row: RowKey, reference: number, header: number, valueBytes: number): boolean {
+    const { i32 } = this;
+    if (this.ledger.generation[reference >>> CHUNK_UNITS_SHIFT] !== this.ledger.active) return false;
+    const record = reference << 1;
+    const word1 = i32[record + 1]!;
+    if ((word1 & RecordFlag.append) !== 0) return false;
+    const units = i32[record + 2]! >>> 16;
+    const capacity = units * 8 - RECORD_HEADER_BYTES - ((row.length + 7) & ~7);
+    const slack = capacity - valueBytes;
+    if (slack < 0 || slack > SLACK_BYTES_MAX) return false;
+    i32[record + 1] =
+      (word1 & ~NOT_DIRTY & ~(0xff << ROW_HEADER_SHIFT)) | (header << ROW_HEADER_SHIFT);
+    i32[record + 2] = (units << 16) | slack;
+    return true;
+  }
+
+  /** Removes the key's row; leaves a tombstone where something may be below. */
+  remove(row: RowKey, isAbsent: boolean): void {
+    const { cold, ledger, i32 } = this;
+    const old = this.find(row);
+    if (cold === undefined) {
+      if (old !== 0) this.drop(row, old);
+      return;
+    }
+    if (old === 0) {
+      if (isAbsent || cold.isEmpty) return;
+    } else {
+      const word1 = i32[(old << 1) + 1]!;
+      const isActive = ledger.generation[old >>> CHUNK_UNITS_SHIFT] === ledger.active;
+      if ((word1 & RecordFlag.tombstone) !== 0) return;
+      if (isActive && (word1 & RecordFlag.absentBelow) !== 0) {
+        this.drop(row, old);
+        return;
+      }
+    }
+    const reference = this.reserve(row, 0, 0, 0, false);
+    i32[(reference << 1) + 1]! |= RecordFlag.tombstone;
+  }
+
+  /** Takes a record out of the buffer as if its key had never been here. */
+  drop(row: RowKey, reference: number): void {
+    this.index.removeAt(this.index.slotOf(row.hash, reference));
+    this.supersede(reference);
+  }
+
+  /** Stamps a record as superseded now (W2). It must no longer be in the index. */
+  supersede(reference: number): void {
+    const record = reference << 1;
+    assert(this.i32[record + 3] === 0, "W2: a record was superseded twice");
+    this.i32[record + 3] = this.ledger.active;
+    this.epochs.advance();
+    this.ledger.discount(reference >>> CHUNK_UNITS_SHIFT, this.i32[record + 2]! >>> 16);
+  }
+
+  /**
+   * A new blind-append record of the active generation. An older append of the key stays live for
+   * its own drain; the new record refers to it. Returns a record with `valueBytes` of value.
+   */
+  reserveAppend(row: RowKey, valueBytes: number, capacityBytes: number): number {
+    const units = recordUnits(row.length, capacityBytes);
+    this.makeRoom(units);
+    const old = this.find(row);
+    const reference = this.#append(row, 0, valueBytes, units, RecordFlag.append);
+    if (old === 0) {
+      this.#insert(row.hash, reference);
+    } else {
+      const at = this.index.slotOf(row.hash, old);
+      this.index.slots[at + 1] = reference;
+      this.epochs.advance();
+    }
+    const header = this.valueOffset(reference) >>> 2;
+    this.i32[header] = old;
+    this.i32[header + 1] = old === 0 ? 0 : this.ledger.generation[old >>> CHUNK_UNITS_SHIFT]!;
+    return reference;
+  }
+
+  /** Lets an append record of the active generation grow within its slack; false if it cannot. */
+  growAppend(row: RowKey, reference: number, valueBytes: number): boolean {
+    if (this.ledger.generation[reference >>> CHUNK_UNITS_SHIFT] !== this.ledger.active) return false;
+    const record = reference << 1;
+    const units = this.i32[record + 2]! >>> 16;
+    const slack = units * 8 - RECORD_HEADER_BYTES - ((row.length + 7) & ~7) - valueBytes;
+    if (slack < 0) return false;
+    this.i32[record + 2] = (units << 16) | slack;
+    return true;
+  }
+
+  // -- records ---------------------------------------------------------------------------------
+
+  valueOffset(reference: number): number {
+    const keyBytes = this.i32[(reference << 1) + 1]! & KEY_LENGTH_MASK;
+    return (reference + 2 + ((keyBytes + 7) >>> 3)) * 8;
+  }
+
+  valueBytes(reference: number): number {
+    const record = reference << 1;
+    const keyBytes = this.i32[record + 1]! & KEY_LENGTH_MASK;
+    const word2 = this.i32[record + 2]!;
+    return (word2 >>> 16) * 8 - RECORD_HEADER_BYTES - ((keyBytes + 7) & ~7) - (word2 & 0xffff);
+  }
+
+  header(reference: number): number {
+    return (this.i32[(reference << 1) + 1]! >>> ROW_HEADER_SHIFT) & 0xff;
+  }
+
+  generationOf(reference: number): number {
+    return this.ledger.generation[reference >>> CHUNK_UNITS_SHIFT]!;
+  }
+
+  #append(row: RowKey, header: number, valueBytes: number, units: number, flags: number): number {
+    const { i32, ledger } = this;
+    const reference = ledger.position;
+    ledger.position = reference + units;
+    assert(ledger.position <= ledger.end, "a record does not fit its chunk");
+    ledger.liveUnits[reference >>> CHUNK_UNITS_SHIFT]! += units;
+    const record = reference << 1;
+    const keyBytes = row.length;
+    const keyPadded = (keyBytes + 7) & ~7;
+    i32[record] = row.hash;
+    i32[record + 1] = keyBytes | (header << ROW_HEADER_SHIFT) | flags;
+    i32[record + 2] =
+      (units << 16) | (units * 8 - RECORD_HEADER_BYTES - keyPadded - valueBytes);
+    i32[record + 3] = 0;
+    const { words } = row;
+    for (let word = 0; word < keyPadded >> 2; word++) i32[record + 4 + word] = words[word]!;
+    return reference;
+  }
+
+  #insert(hash: number, reference: number): void {
+    if (this.index.isFull) {
+      const before = this.index.bytes;
+      this.index.grow();
+      this.pool.changeIndexBytes(this.index.bytes - before);
+    }
+    this.index.insert(hash, reference);
+  }
+
+  #relink(hash: number, old: number, reference: number): void {
+    const at = this.index.slotOf(hash, old);
+    this.index.slots[at + 1] = reference;
+    this.supersede(old);
+  }
+
+  #flagsOver(old: number, isAbsent: boolean): number {
+    if (old === 0) {
+      const isKnown = isAbsent || this.cold === undefined || this.cold.isEmpty;
+      return isKnown ? RecordFlag.absentBelow : 0; // W3
+    }
+    if (this.ledger.generation[old >>> CHUNK_UNITS_SHIFT] !== this.ledger.active) return 0;
+    return this.i32[(old << 1) + 1]! & RecordFlag.absentBelow;
+  }
+
+  // -- room ------------------------------------------------------------------------------------
+
+  /** Makes the open chunk hold `units` more. True if references may have become invalid (W4). */
+  makeRoom(units: number): boolean {
+    const { ledger } = this;
+    if (ledger.position + units <= ledger.end) return false;
+    assert(units <= CHUNK_UNITS, "a record is larger than a chunk");
+    if (this.cold !== undefined && ledger.activeCount >= this.sealAfterChunks) {
+      this.#owner.generationSealed(this.seal());
+    }
+    let chunk = ledger.ownedCount < this.pool.quota ? this.pool.take() : 0;
+    if (chunk === 0) {
+      if (this.#recycle()) chunk = this.pool.take();
+      if (chunk === 0) chunk = this.pool.take(); // Another member may have left some.
+      if (chunk === 0) this.#owner.exhausted();
+    }
+    ledger.open(chunk);
+    this.epochs.advance();
+    this.#afterOpening();
+    return true;
+  }
+
+  /** Chunks after which the active generation is sealed, so that drains are neither tiny nor huge. */
+  get sealAfterChunks(): number {
+    return Math.max(1, this.pool.quota >> 3);
+  }
+
+  /** Ends the active generation in O(1). Returns the boundary: everything before is up to it. */
+  seal(): number {
+    this.epochs.advance();
+    return this.ledger.seal();
+  }
+
+  /** Everything up to `boundary` is in the cold tier. */
+  markDrained(boundary: number): void {
+    this.epochs.advance();
+    this.ledger.markDrained(boundary);
+  }
+
+  #afterOpening(): void {
+    const { ledger } = this;
+    const isShort = ledger.ownedCount + 2 > this.pool.quota;
+    if (this.cold !== undefined) {
+      this.forwardUpTo = isShort ? ledger.oldestCleanGeneration() : 0;
+    } else if (ledger.ownedCount + 4 > this.pool.quota) {
+      this.#clean();
+    }
+  }
+
+  /** Evicts the oldest clean chunk. */
+  #recycle(): boolean {
+    const chunk = this.ledger.oldestClean();
+    if (chunk === 0 || this.cold === undefined) return false;
+    const { i32, index } = this;
+    const start = chunk << CHUNK_UNITS_SHIFT;
+    const end = start + this.ledger.usedUnits[chunk]!;
+    for (let reference = start; reference < end; ) {
+      const record = reference << 1;
+      const units = i32[record + 2]! >>> 16;
+      // An append record may be live and yet not in the index: a newer append took its slot.
+      if (i32[record + 3] === 0 && this.#isIndexed(i32[record]!, reference)) {
+        index.removeAt(index.slotOf(i32[record]!, reference));
+        this.counters[Counter.evictedRows]!++;
+      }
+      reference += units;
+    }
+    this.ledger.release(chunk);
+    this.epochs.advance();
+    return true;
+  }
+
+  #isIndexed(hash: number, reference: number): boolean {
+    const { slots, mask, shift } = this.index;
+    for (let at = (hash >>> shift) << 1; slots[at + 1] !== 0; at = (at + 2) & mask) {
+      if (slots[at + 1] === reference) return true;
+    }
+    return false;
+  }
+
+  /** Without a cold tier: moves the live records of sparse chunks into the open one. */
+  #clean(): void {
+    const { ledger, i32 } = this;
+    const candidates = ledger
+      .owned()
+      .filter((chunk) => chunk !== ledger.activeChunk && !ledger.isRead(chunk))
+      .filter((chunk) => ledger.liveUnits[chunk]! < CHUNK_UNITS * 0.75)
+      .sort((a, b) => ledger.liveUnits[a]! - ledger.liveUnits[b]!);
+    for (const chunk of candidates) {
+      if (ledger.position + ledger.liveUnits[chunk]! > ledger.end) return;
+      const start = chunk << CHUNK_UNITS_SHIFT;
+      const end = start + ledger.usedUnits[chunk]!;
+      for (let reference = start; reference < end; ) {
+        const units = i32[(reference << 1) + 2]! >>> 16;
+        if (i32[(reference << 1) + 3] === 0) this.#move(reference, units);
+        reference += units;
+      }
+    }
+  }
+
+  #move(reference: number, units: number): void {
+    const { ledger } = this;
+    const target = ledger.position;
+    ledger.position += units;
+    this.u8.copyWithin(target * 8, reference * 8, (reference + units) * 8);
+    ledger.liveUnits[target >>> CHUNK_UNITS_SHIFT]! += units;
+    this.#relink(this.i32[reference << 1]!, reference, target);
+  }
+
+  close(): void {
+    this.ledger.releaseAll();
+    this.pool.changeIndexBytes(-this.index.bytes);
+    this.pool.leave();
+  }
+}

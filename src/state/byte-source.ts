@@ -1,0 +1,78 @@
+import type { ByteSource, Serializer } from "../api/serializer.ts";
+import { readVarint } from "../common/varint.ts";
+import { CorruptionError } from "../errors.ts";
+
+/** Reads serialized values from the arena or any other bytes. One per backend, moved about. */
+export class ScratchSource implements ByteSource {
+  offset = 0;
+  end = 0;
+  #data: Uint8Array;
+  #buffer: Buffer;
+  #view: DataView;
+
+  constructor(data: Uint8Array) {
+    this.#data = data;
+    this.#buffer = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+    this.#view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  }
+
+  get remaining(): number {
+    return this.end - this.offset;
+  }
+
+  /** Points at a value of the bytes this source was made for. */
+  seek(offset: number, length: number): this {
+    this.offset = offset;
+    this.end = offset + length;
+    return this;
+  }
+
+  #take(length: number): number {
+    const start = this.offset;
+    if (length < 0 || start + length > this.end) {
+      throw new CorruptionError("a serialized value is cut", "value", start);
+    }
+    this.offset = start + length;
+    return start;
+  }
+
+  u8(): number {
+    return this.#data[this.#take(1)]!;
+  }
+
+  u32(): number {
+    return this.#view.getUint32(this.#take(4), true);
+  }
+
+  f64(): number {
+    return this.#view.getFloat64(this.#take(8), true);
+  }
+
+  varint(): number {
+    return readVarint(this.#data, this, this.end);
+  }
+
+  bytes(length: number): Uint8Array {
+    const start = this.#take(length);
+    return new Uint8Array(this.#data.subarray(start, start + length));
+  }
+
+  utf8(length: number): string {
+    const start = this.#take(length);
+    return this.#buffer.toString("utf8", start, start + length);
+  }
+
+  value<T>(serializer: Serializer<T>): T {
+    const length = serializer.fixedBytes ?? this.varint();
+    const start = this.#take(length);
+    const end = this.end;
+    this.seek(start, length);
+    const value = serializer.deserialize(this);
+    if (this.offset > start + length) {
+      throw new CorruptionError("a serialized value is longer than it says", "value", start);
+    }
+    this.offset = start + length;
+    this.end = end;
+    return value;
+  }
+}

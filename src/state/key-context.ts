@@ -1,0 +1,181 @@
+// The current key: encoded once when it is set, shared by all states. Hot: numbers and plain ASCII
+// strings are encoded without allocation. Guarded by bench/state.
+//
+// The bytes are those of format/key-codec.ts; a property test holds the two together.
+import type { Key } from "../api/state.ts";
+import type { KeyGroupRange } from "../api/keyed-state-backend.ts";
+import { murmurFinish, murmurStep } from "../common/murmur3.ts";
+import { InvalidArgumentError } from "../errors.ts";
+import {
+  KEY_PAYLOAD_BYTES_MAX,
+  KEY_TAG_OFFSET,
+  KeyTag,
+  ROW_KEY_PREFIX_BYTES,
+  decodeKey,
+  encodeKeyPayload,
+  hashKeyPayload,
+  keyTagOf,
+} from "../format/key-codec.ts";
+import { Epochs } from "../memory/epochs.ts";
+import { RowKey } from "../memory/row-key.ts";
+
+/** Longest string tried without the encoder. Its payload fits even if every byte is escaped. */
+const FAST_STRING_LENGTH_MAX = 1024;
+
+const number = new Float64Array(1);
+const numberWords = new Int32Array(number.buffer);
+
+export class KeyContext {
+  /** Advances whenever the key is set or unset. */
+  readonly epochs: Epochs;
+  /** Row key of the access under way; the key's payload starts at ROW_KEY_PREFIX_BYTES. */
+  readonly row: RowKey = new RowKey();
+  /** Specified hash of the key. */
+  hash = 0;
+  /** Length of prefix and key in bytes. */
+  length = 0;
+  /** First word of row keys without the state's part: the key group, big-endian. */
+  groupWord = 0;
+  /** Second word of row keys without the state's part: the key tag. */
+  tagWord = 0;
+  /** Third and fourth word of row keys if `isShort`. */
+  high = 0;
+  low = 0;
+  /** Whether the key is a number: then its payload is `high` and `low`, and `row` may lack it. */
+  isShort = false;
+  isSet = false;
+  /** Counts the keys set (int32, wraps): tells iterators whether theirs is still the current one. */
+  keyCount = 0;
+  readonly #max: number;
+  /** max - 1 if max is a power of two, else -1. */
+  readonly #mask: number;
+  readonly #first: number;
+  readonly #last: number;
+
+  constructor(keyGroups: KeyGroupRange, epochs: Epochs = new Epochs()) {
+    this.epochs = epochs;
+    this.#max = keyGroups.max;
+    this.#mask = (keyGroups.max & (keyGroups.max - 1)) === 0 ? keyGroups.max - 1 : -1;
+    this.#first = keyGroups.first;
+    this.#last = keyGroups.last;
+  }
+
+  set(key: Key): void {
+    if (typeof key === "number") this.#setNumber(key);
+    else this.#setOther(key);
+  }
+
+  #setNumber(key: number): void {
+    if (key !== key) throw new InvalidArgumentError("a key cannot be NaN");
+    number[0] = key + 0; // -0 + 0 is 0.
+    const sign = numberWords[1]!;
+    const flip = sign >> 31;
+    const high = swapBytes(sign ^ (flip | 0x8000_0000));
+    const low = swapBytes(numberWords[0]! ^ flip);
+    this.high = high;
+    this.low = low;
+    this.length = ROW_KEY_PREFIX_BYTES + 8;
+    this.isShort = true;
+    this.#finish(murmurFinish(murmurStep(murmurStep(KeyTag.number, high), low), 8), KeyTag.number);
+  }
+
+  #setOther(key: Key): void {
+    const { row } = this;
+    const { words } = row;
+    this.isShort = false;
+    if (typeof key === "string" && this.#setAscii(key)) {
+      let hash: number = KeyTag.string;
+      const end = (this.length + 3) >> 2;
+      for (let word = 2; word < end; word++) hash = murmurStep(hash, words[word]!);
+      this.#finish(murmurFinish(hash, (end - 2) << 2), KeyTag.string);
+      return;
+    }
+    const tag = keyTagOf(key);
+    const payload = encodeKeyPayload(key);
+    row.u8.set(payload, ROW_KEY_PREFIX_BYTES);
+    this.length = ROW_KEY_PREFIX_BYTES + payload.length;
+    row.length = this.length;
+    row.pad();
+    this.#finish(hashKeyPayload(tag, payload), tag);
+  }
+
+  #finish(hash: number, tag: number): void {
+    const mask = this.#mask;
+    const group = mask >= 0 ? hash & mask : (hash & 0x7fffffff) % this.#max;
+    if (group < this.#first || group > this.#last) this.#refuse(group);
+    this.hash = hash;
+    this.groupWord = (group >> 8) | ((group & 0xff) << 8);
+    this.tagWord = tag << 24;
+    this.isSet = true;
+    this.keyCount = (this.keyCount + 1) | 0;
+    this.epochs.advance();
+  }
+
+  /** Puts the key's payload into `row`, where only numbers are not written at once. */
+  materialize(): void {
+    if (!this.isShort) return;
+    this.row.words[2] = this.high;
+    this.row.words[3] = this.low;
+  }
+
+  /** The key, decoded anew; undefined if none is set. */
+  current(): Key | undefined {
+    if (!this.isSet) return undefined;
+    this.materialize();
+    const bytes = this.row.u8.slice(0, this.length);
+    bytes[KEY_TAG_OFFSET] = this.tagWord >>> 24;
+    return decodeKey(bytes, { offset: KEY_TAG_OFFSET });
+  }
+
+  unset(): void {
+    this.isSet = false;
+    this.isShort = false;
+    this.keyCount = (this.keyCount + 1) | 0;
+    this.epochs.advance();
+  }
+
+  /** Writes a string's payload if it needs no escape and no UTF-8; false if it does. */
+  #setAscii(key: string): boolean {
+    const count = key.length;
+    if (count > FAST_STRING_LENGTH_MAX) return false;
+    const { u8 } = this.row;
+    let at = ROW_KEY_PREFIX_BYTES;
+    for (let index = 0; index < count; index++) {
+      const code = key.charCodeAt(index);
+      if (code > 127 || code === 0) return false;
+      u8[at++] = code;
+    }
+    u8[at++] = 0;
+    u8[at++] = 1;
+    this.length = at;
+    while ((at & 7) !== 0) u8[at++] = 0;
+    return true;
+  }
+
+  #refuse(group: number): never {
+    this.unset();
+    throw new InvalidArgumentError(
+      `the key belongs to key group ${group}; this backend owns ${this.#first} to ${this.#last} of ${this.#max}`,
+    );
+  }
+}
+
+/** Bytes of a word in reverse. */
+function swapBytes(word: number): number {
+  return (
+    (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)
+  );
+}
+
+/** Encoded namespace: tag and payload. */
+export function encodeNamespace(namespace: Key): Uint8Array {
+  const payload = encodeKeyPayload(namespace);
+  const bytes = new Uint8Array(1 + payload.length);
+  bytes[0] = keyTagOf(namespace);
+  bytes.set(payload, 1);
+  return bytes;
+}
+
+/** Largest key and namespace together, prefix and node suffix included. */
+export const ROW_KEY_BYTES_NEEDED: number =
+  ROW_KEY_PREFIX_BYTES + 2 * (KEY_PAYLOAD_BYTES_MAX + 1) + 4;

@@ -1,0 +1,325 @@
+// The rows of a list in the write buffer: packed, chunked, or blind appends over what is unknown.
+// Formats: format/list-row.ts. The record of a root row holds the payload, without the header byte.
+//   S1. A blind append exists only while the root row is not in the buffer. Whoever brings the root
+//       in merges the appends that are not drained, and supersedes them.
+//   S2. An append is merged only if its change number is above the root's appliedChange: a drain may
+//       have applied it while nobody told this thread.
+import { assert } from "../common/assert.ts";
+import { CorruptionError } from "../errors.ts";
+import {
+  LIST_CHUNK_BYTES,
+  LIST_PACKED_BYTES_MAX,
+  type ListAppend,
+  type ListRows,
+  decodeListDirectory,
+  listRows,
+  mergeAppends,
+  newChunksMax,
+} from "../format/list-row.ts";
+import { RecordFlag, SLACK_BYTES_MAX, recordUnits } from "../format/row-record.ts";
+import { RowKind } from "../format/row-value.ts";
+import { APPEND_PENDING, type WriteBuffer } from "../memory/write-buffer.ts";
+import type { RowAddress } from "./row-address.ts";
+import { copyBytes } from "./value-row.ts";
+
+/** appliedChange of a root row, and the references of an append record: both 8 bytes. */
+const ROOT_HEADER_BYTES = 8;
+/** A blind append larger than this is merged with the list instead of growing further. */
+const BLIND_BYTES_MAX = 16_384;
+/** A list with more than this many chunks that are on average a quarter full is packed anew when read. */
+const SPARSE_CHUNKS_MIN = 8;
+
+export class ListRowsOfState {
+  readonly #buffer: WriteBuffer;
+  readonly #address: RowAddress;
+  readonly #name: string;
+  readonly #changeNumberBase: number;
+
+  constructor(buffer: WriteBuffer, address: RowAddress, name: string, changeNumberBase: number) {
+    this.#buffer = buffer;
+    this.#address = address;
+    this.#name = name;
+    this.#changeNumberBase = changeNumberBase;
+  }
+
+  /** Appends encoded elements; reads nothing that is not in the buffer. */
+  append(elements: Uint8Array, length: number): void {
+    const buffer = this.#buffer;
+    const row = this.#address.root();
+    const reference = buffer.find(row);
+    if (reference === 0) {
+      this.#appendToUnknown(elements, length);
+      return;
+    }
+    const word1 = buffer.i32[(reference << 1) + 1]!;
+    if ((word1 & RecordFlag.tombstone) !== 0) {
+      this.#store(elements.subarray(0, length), false);
+    } else if ((word1 & RecordFlag.append) !== 0) {
+      this.#appendBlind(reference, elements, length);
+    } else if (buffer.header(reference) === RowKind.listPacked) {
+      this.#appendPacked(reference, elements, length);
+    } else {
+      this.#appendChunk(reference, elements, length);
+    }
+  }
+
+  #appendToUnknown(elements: Uint8Array, length: number): void {
+    const buffer = this.#buffer;
+    if (buffer.cold === undefined || buffer.cold.isEmpty) {
+      this.#store(elements.subarray(0, length), true);
+      return;
+    }
+    if (length > BLIND_BYTES_MAX) {
+      this.load();
+      this.#appendLoaded(elements, length);
+      return;
+    }
+    const row = this.#address.root();
+    const bytes = ROOT_HEADER_BYTES + length;
+    const reference = buffer.reserveAppend(row, bytes, bytes);
+    copyBytes(elements, length, buffer.u8, buffer.valueOffset(reference) + ROOT_HEADER_BYTES);
+  }
+
+  /** Appends to a list whose root row, if it has one, is in the buffer. */
+  #appendLoaded(elements: Uint8Array, length: number): void {
+    const reference = this.#buffer.lookup(this.#address.root());
+    assert(reference !== APPEND_PENDING, "S1: the root was brought in");
+    if (reference === 0) this.#store(elements.subarray(0, length), true);
+    else if (this.#buffer.header(reference) === RowKind.listPacked) {
+      this.#appendPacked(reference, elements, length);
+    } else this.#appendChunk(reference, elements, length);
+  }
+
+  #appendBlind(reference: number, elements: Uint8Array, length: number): void {
+    const buffer = this.#buffer;
+    const row = this.#address.root();
+    const { ledger } = buffer;
+    const generation = buffer.generationOf(reference);
+    if (generation <= ledger.drained) {
+      buffer.drop(row, reference);
+      this.#appendToUnknown(elements, length);
+      return;
+    }
+    const isActive = generation === ledger.active;
+    const before = isActive ? buffer.valueBytes(reference) : ROOT_HEADER_BYTES;
+    const bytes = before + length;
+    if (bytes > BLIND_BYTES_MAX) {
+      this.load();
+      this.#appendLoaded(elements, length);
+      return;
+    }
+    let target = reference;
+    if (!isActive || !buffer.growAppend(row, reference, bytes)) {
+      if (buffer.makeRoom(recordUnits(row.length, bytes * 2))) {
+        this.append(elements, length); // The generation may have been sealed. Now there is room.
+        return;
+      }
+      target = buffer.reserveAppend(row, bytes, bytes * 2);
+      if (isActive) this.#takeOver(reference, target, before);
+    }
+    copyBytes(elements, length, buffer.u8, buffer.valueOffset(target) + before);
+  }
+
+  /** Moves references and elements of an append record to a larger one of the same generation. */
+  #takeOver(reference: number, target: number, bytes: number): void {
+    const buffer = this.#buffer;
+    assert(buffer.generationOf(target) === buffer.generationOf(reference), "S1: a seal in between");
+    const from = buffer.valueOffset(reference);
+    buffer.u8.copyWithin(buffer.valueOffset(target), from, from + bytes);
+    buffer.supersede(reference);
+  }
+
+  #appendPacked(reference: number, elements: Uint8Array, length: number): void {
+    const buffer = this.#buffer;
+    const before = buffer.valueBytes(reference);
+    const bytes = before + length;
+    if (bytes - ROOT_HEADER_BYTES > LIST_PACKED_BYTES_MAX) {
+      const from = buffer.valueOffset(reference) + ROOT_HEADER_BYTES;
+      const all = new Uint8Array(bytes - ROOT_HEADER_BYTES);
+      all.set(buffer.u8.subarray(from, from + before - ROOT_HEADER_BYTES));
+      all.set(elements.subarray(0, length), before - ROOT_HEADER_BYTES);
+      this.#store(all, false);
+      return;
+    }
+    const row = this.#address.root();
+    const target = buffer.resize(row, RowKind.listPacked, bytes, bytes + (bytes >> 1));
+    copyBytes(elements, length, buffer.u8, buffer.valueOffset(target) + before);
+  }
+
+  #appendChunk(reference: number, elements: Uint8Array, length: number): void {
+    const buffer = this.#buffer;
+    const { chunkCount } = this.#directory(reference);
+    const row = this.#address.node(chunkCount - 1);
+    const last = buffer.find(row);
+    const isHere = last !== 0 && (buffer.i32[(last << 1) + 1]! & RecordFlag.tombstone) === 0;
+    const before = isHere ? buffer.valueBytes(last) : 0;
+    if (isHere && before + length <= LIST_CHUNK_BYTES) {
+      const bytes = before + length;
+      const target = buffer.resize(row, RowKind.listChunk, bytes, bytes + (bytes >> 1));
+      copyBytes(elements, length, buffer.u8, buffer.valueOffset(target) + before);
+      return;
+    }
+    this.#write(mergeAppends(this.#stored(reference), [this.#asAppend(elements, length)]), false);
+  }
+
+  #asAppend(elements: Uint8Array, length: number): ListAppend {
+    return { changeNumber: Number.MAX_SAFE_INTEGER, elements: elements.subarray(0, length) };
+  }
+
+  /** Makes these elements the whole list. No older rows of it may remain unaccounted for. */
+  #store(elements: Uint8Array, isAbsent: boolean): void {
+    this.#write(listRows(this.#changeNumber, elements), isAbsent);
+  }
+
+  get #changeNumber(): number {
+    return this.#changeNumberBase + this.#buffer.ledger.active;
+  }
+
+  #write(rows: ListRows, isAbsent: boolean): void {
+    const buffer = this.#buffer;
+    const change = this.#changeNumber;
+    for (const { index, row } of rows.chunks) {
+      this.#put(this.#address.node(index), row, isAbsent);
+    }
+    const reference = this.#put(this.#address.root(), rows.root, isAbsent);
+    const word = buffer.valueOffset(reference) >>> 2;
+    buffer.i32[word] = change;
+    buffer.i32[word + 1] = Math.floor(change / 4_294_967_296);
+  }
+
+  #put(row: Parameters<WriteBuffer["reserve"]>[0], stored: Uint8Array, isAbsent: boolean): number {
+    const buffer = this.#buffer;
+    const bytes = stored.length - 1;
+    const capacity = bytes + Math.min(SLACK_BYTES_MAX >> 1, bytes >> 1);
+    const reference = buffer.reserve(row, stored[0]!, bytes, capacity, isAbsent);
+    buffer.u8.set(stored.subarray(1), buffer.valueOffset(reference));
+    return reference;
+  }
+
+  /** Brings the root row in, appends merged (S1). Reference, or 0 if the list is empty. */
+  load(): number {
+    const buffer = this.#buffer;
+    const row = this.#address.root();
+    const reference = buffer.lookup(row);
+    if (reference !== APPEND_PENDING) return reference;
+    const appends = this.#takePending();
+    const root = buffer.cold?.getSync(row.view());
+    this.#write(mergeAppends(root, appends), false);
+    return buffer.find(this.#address.root());
+  }
+
+  /** Takes the undrained blind appends of the list out of the buffer, oldest first. */
+  #takePending(): ListAppend[] {
+    const buffer = this.#buffer;
+    const row = this.#address.root();
+    const appends: ListAppend[] = [];
+    let reference = buffer.find(row);
+    let generation = buffer.generationOf(reference);
+    buffer.index.removeAt(buffer.index.slotOf(row.hash, reference));
+    while (reference !== 0 && generation > buffer.ledger.drained) {
+      const from = buffer.valueOffset(reference);
+      const older = buffer.i32[from >>> 2]!;
+      const olderGeneration = buffer.i32[(from >>> 2) + 1]!;
+      appends.push({
+        changeNumber: this.#changeNumberBase + generation,
+        elements: buffer.u8.slice(from + ROOT_HEADER_BYTES, from + buffer.valueBytes(reference)),
+      });
+      buffer.supersede(reference);
+      reference = older;
+      generation = olderGeneration;
+    }
+    return appends.reverse();
+  }
+
+  /** Calls `visit` with the arena range of each run of elements, in order. */
+  visit(visit: (offset: number, bytes: number) => void): void {
+    const buffer = this.#buffer;
+    const reference = this.load();
+    if (reference === 0) return;
+    if (buffer.header(reference) === RowKind.listPacked) {
+      const from = buffer.valueOffset(reference) + ROOT_HEADER_BYTES;
+      visit(from, buffer.valueBytes(reference) - ROOT_HEADER_BYTES);
+      return;
+    }
+    const { chunkCount } = this.#directory(reference);
+    let total = 0;
+    for (let index = 0; index < chunkCount; index++) {
+      const chunk = buffer.lookup(this.#address.node(index));
+      if (chunk <= 0 || buffer.header(chunk) !== RowKind.listChunk) {
+        throw new CorruptionError(`chunk ${index} of list "${this.#name}" is missing`, "row", 0);
+      }
+      const bytes = buffer.valueBytes(chunk);
+      total += bytes;
+      visit(buffer.valueOffset(chunk), bytes);
+    }
+    if (chunkCount > SPARSE_CHUNKS_MIN && total < (chunkCount * LIST_CHUNK_BYTES) / 4) this.#pack();
+  }
+
+  /** Rewrites a list that many small appends have scattered. */
+  #pack(): void {
+    const parts: Uint8Array[] = [];
+    const buffer = this.#buffer;
+    const { chunkCount } = this.#directory(buffer.lookup(this.#address.root()));
+    for (let index = 0; index < chunkCount; index++) {
+      const chunk = buffer.lookup(this.#address.node(index));
+      const from = buffer.valueOffset(chunk);
+      parts.push(buffer.u8.slice(from, from + buffer.valueBytes(chunk)));
+    }
+    this.replace(Buffer.concat(parts));
+  }
+
+  /** Makes these elements the whole list; none clears it. */
+  replace(elements: Uint8Array): void {
+    const chunksBefore = this.#chunkBound();
+    if (elements.length === 0) {
+      this.#removeChunks(0, chunksBefore);
+      this.#buffer.remove(this.#address.root(), false);
+      return;
+    }
+    const rows = listRows(this.#changeNumber, elements);
+    this.#write(rows, false);
+    this.#removeChunks(rows.chunks.length, chunksBefore);
+  }
+
+  /** Number of chunks the list may have below, drains under way included. Forgets pending appends. */
+  #chunkBound(): number {
+    const buffer = this.#buffer;
+    const row = this.#address.root();
+    const reference = buffer.lookup(row);
+    if (reference === 0) return 0;
+    if (reference !== APPEND_PENDING) {
+      return buffer.header(reference) === RowKind.listDirectory
+        ? this.#directory(reference).chunkCount
+        : 0;
+    }
+    const pending = this.#takePending();
+    const root = buffer.cold?.getSync(row.view());
+    const added = pending.reduce((sum, append) => sum + append.elements.length, 0);
+    if (root !== undefined && root[0] === RowKind.listDirectory) {
+      return decodeListDirectory(root).chunkCount + pending.length + newChunksMax(added);
+    }
+    const total = added + (root?.length ?? 0);
+    return total > LIST_PACKED_BYTES_MAX ? pending.length + newChunksMax(total) : 0;
+  }
+
+  #removeChunks(first: number, end: number): void {
+    for (let index = first; index < end; index++) {
+      this.#buffer.remove(this.#address.node(index), false);
+    }
+  }
+
+  #directory(reference: number): ReturnType<typeof decodeListDirectory> {
+    return decodeListDirectory(this.#stored(reference));
+  }
+
+  /** The stored form of a record: header byte and value, copied. */
+  #stored(reference: number): Uint8Array {
+    const buffer = this.#buffer;
+    const bytes = buffer.valueBytes(reference);
+    const from = buffer.valueOffset(reference);
+    const stored = new Uint8Array(1 + bytes);
+    stored[0] = buffer.header(reference);
+    stored.set(buffer.u8.subarray(from, from + bytes), 1);
+    return stored;
+  }
+}

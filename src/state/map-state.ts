@@ -1,0 +1,156 @@
+import type { Serializer } from "../api/serializer.ts";
+import type { StateSchema } from "../api/keyed-state-backend.ts";
+import type { MapState } from "../api/state.ts";
+import { InvalidArgumentError } from "../errors.ts";
+import { KEY_PAYLOAD_BYTES_MAX } from "../format/key-codec.ts";
+import { readEntry } from "../format/map-row.ts";
+import { wrongLength } from "./byte-sink.ts";
+import { MapRowsOfState } from "./map-rows.ts";
+import { BufferedState, type StateHost, checkValueBytes } from "./state-core.ts";
+
+export class BufferedMapState<K, V> extends BufferedState implements MapState<K, V> {
+  readonly #key: Pick<Serializer<K>, "serialize" | "deserialize">;
+  readonly #value: Serializer<V>;
+  readonly #rows: MapRowsOfState;
+
+  constructor(host: StateHost, schema: StateSchema, key: Serializer<K>, value: Serializer<V>) {
+    super(host, schema);
+    this.#key = key.ordered ?? key;
+    this.#value = value;
+    this.#rows = new MapRowsOfState(host.buffer, this.address, this.name);
+  }
+
+  get(key: K): V | undefined {
+    this.#encodeKey(key);
+    const { keySink, source } = this.host;
+    if (!this.#rows.find(keySink.data, keySink.length)) return undefined;
+    const { entry } = this.#rows;
+    return this.#value.deserialize(source.seek(entry.valueOffset, entry.valueBytes));
+  }
+
+  contains(key: K): boolean {
+    this.#encodeKey(key);
+    const { keySink } = this.host;
+    return this.#rows.find(keySink.data, keySink.length);
+  }
+
+  put(key: K, value: V): void {
+    this.refuseUndefined(value, "use remove()");
+    this.address.root(); // Refuses before anything is serialized.
+    const { keySink, sink } = this.host;
+    sink.reset();
+    this.#value.serialize(value, sink);
+    const { fixedBytes, fingerprint } = this.#value;
+    if (fixedBytes !== undefined && fixedBytes !== sink.length) throw wrongLength(fingerprint);
+    this.#encodeKey(key);
+    checkValueBytes(this.name, sink.length + keySink.length + 16);
+    this.#rows.put(keySink.data, keySink.length, sink.data, sink.length);
+  }
+
+  putAll(entries: Iterable<readonly [K, V]>): void {
+    if (typeof entries !== "object" || entries === null || !(Symbol.iterator in entries)) {
+      throw new InvalidArgumentError(`map state "${this.name}" takes an iterable of [key, value]`);
+    }
+    const gathered = [...entries];
+    // All are tried before the first is put: a value that cannot be held changes nothing.
+    for (const [key, value] of gathered) {
+      this.refuseUndefined(value, "leave it out");
+      this.#encodeKey(key);
+      this.host.sink.reset();
+      this.#value.serialize(value, this.host.sink);
+      checkValueBytes(this.name, this.host.sink.length + this.host.keySink.length + 16);
+    }
+    for (const [key, value] of gathered) this.put(key, value);
+  }
+
+  remove(key: K): void {
+    this.#encodeKey(key);
+    this.#rows.remove(this.host.keySink.data, this.host.keySink.length);
+  }
+
+  isEmpty(): boolean {
+    return this.#rows.isEmpty;
+  }
+
+  clear(): void {
+    this.#rows.clear();
+  }
+
+  entries(): IterableIterator<[K, V]> {
+    return this.#iterate((key, value) => [key(), value()]);
+  }
+
+  mapKeys(): IterableIterator<K> {
+    return this.#iterate((key) => key());
+  }
+
+  values(): IterableIterator<V> {
+    return this.#iterate((_key, value) => value());
+  }
+
+  [Symbol.iterator](): IterableIterator<[K, V]> {
+    return this.entries();
+  }
+
+  #encodeKey(key: K): void {
+    this.refuseUndefined(key, "a map key is a value");
+    const { keySink } = this.host;
+    keySink.reset();
+    this.#key.serialize(key, keySink);
+    if (keySink.length > KEY_PAYLOAD_BYTES_MAX) {
+      throw new InvalidArgumentError(
+        `a map key of state "${this.name}" takes ${keySink.length} bytes; the limit is ${KEY_PAYLOAD_BYTES_MAX}`,
+      );
+    }
+  }
+
+  /**
+   * Remembers the last key and goes on after it, so that changes made meanwhile neither repeat nor
+   * skip an entry; where nothing changed it goes on from the entry itself.
+   */
+  #iterate<R>(pick: (key: () => K, value: () => V) => R): IterableIterator<R> {
+    const { host, address, buffer } = this;
+    const rows = this.#rows;
+    const { source } = host;
+    const { entry } = rows;
+    address.root(); // Refuses without a current key.
+    const keyToken = address.token();
+    let last: Uint8Array | undefined;
+    let [version, epoch, nextOffset, end] = [-1, 0, 0, 0];
+    let isDone = false;
+    const key = (): K => this.#key.deserialize(source.seek(entry.keyOffset, entry.keyBytes));
+    const value = (): V => this.#value.deserialize(source.seek(entry.valueOffset, entry.valueBytes));
+    const advance = (): boolean => {
+      if (!address.isSame(keyToken)) {
+        throw new InvalidArgumentError(
+          `an iterator of map state "${this.name}" outlived its current key or namespace`,
+        );
+      }
+      const isUnchanged = version === rows.version && epoch === buffer.epochs.value;
+      if (isUnchanged && nextOffset < end) readEntry(buffer.u8, nextOffset, end, entry);
+      else if (!rows.seekAfter(last)) return false;
+      else end = rows.leafEnd;
+      nextOffset = entry.end;
+      version = rows.version;
+      epoch = buffer.epochs.value;
+      last = buffer.u8.slice(entry.keyOffset, entry.keyOffset + entry.keyBytes);
+      return true;
+    };
+    return {
+      [Symbol.iterator]() {
+        return this;
+      },
+      next(): IteratorResult<R> {
+        if (isDone || !advance()) {
+          isDone = true;
+          return { done: true, value: undefined };
+        }
+        return { done: false, value: pick(key, value) };
+      },
+      return(): IteratorResult<R> {
+        isDone = true;
+        return { done: true, value: undefined };
+      },
+    };
+  }
+}

@@ -1,0 +1,139 @@
+// Where a state's rows for the current key (and namespace) are: builds row keys. Hot.
+import type { Key } from "../api/state.ts";
+import { assert } from "../common/assert.ts";
+import { murmurBytes } from "../common/murmur3.ts";
+import { InvalidArgumentError } from "../errors.ts";
+import { RowPart } from "../format/key-codec.ts";
+import { RowKey } from "../memory/row-key.ts";
+import { type KeyContext, encodeNamespace } from "./key-context.ts";
+
+export class RowAddress {
+  /** Row key made by `root` or `node`. */
+  row: RowKey;
+  readonly #context: KeyContext;
+  readonly #name: string;
+  /** The state's part of the first two words of its row keys, and of its rows' hashes. */
+  readonly stateHigh: number;
+  readonly stateLow: number;
+  readonly seed: number;
+  readonly #ownRow: RowKey | undefined;
+  readonly #nodeRow: RowKey = new RowKey();
+  readonly #hasNamespaces: boolean;
+  #namespace: Uint8Array | undefined = undefined;
+  #namespaceHash = 0;
+  #namespaceCount = 0;
+
+  constructor(context: KeyContext, name: string, stateId: number, hasNamespaces: boolean) {
+    this.#context = context;
+    this.#name = name;
+    this.stateHigh = ((stateId >>> 24) << 16) | ((stateId >>> 16) << 24);
+    this.stateLow = ((stateId >>> 8) & 0xff) | ((stateId & 0xff) << 8);
+    this.seed = Math.imul(stateId, 0x85ebca6b);
+    this.#hasNamespaces = hasNamespaces;
+    this.#ownRow = hasNamespaces ? new RowKey() : undefined;
+    this.row = this.#ownRow ?? context.row;
+  }
+
+  get hasNamespaces(): boolean {
+    return this.#hasNamespaces;
+  }
+
+  setNamespace(namespace: Key): void {
+    if (!this.#hasNamespaces) {
+      throw new InvalidArgumentError(
+        `state "${this.#name}" was declared without namespaces: declare it with namespaces: true`,
+      );
+    }
+    this.#namespace = encodeNamespace(namespace);
+    this.#namespaceHash = Math.imul(murmurBytes(0, this.#namespace), 0x9e3779b1) | 1;
+    this.#namespaceCount++;
+    this.#context.epochs.advance();
+  }
+
+  /** Names the current key and namespace as long as neither is set anew. */
+  token(): readonly [number, number] {
+    return [this.#context.keyCount, this.#namespaceCount];
+  }
+
+  isSame(token: readonly [number, number]): boolean {
+    return token[0] === this.#context.keyCount && token[1] === this.#namespaceCount;
+  }
+
+  /** The namespace's bytes: part of what a value of another namespace must not be mixed with. */
+  get namespace(): Uint8Array | undefined {
+    return this.#namespace;
+  }
+
+  restoreNamespace(namespace: Uint8Array | undefined): void {
+    this.#namespace = namespace;
+    if (namespace !== undefined) {
+      this.#namespaceHash = Math.imul(murmurBytes(0, namespace), 0x9e3779b1) | 1;
+    }
+    this.#namespaceCount++;
+    this.#context.epochs.advance();
+  }
+
+  /** Makes `row` the root row of the current key. Throws if no key is set. */
+  root(): RowKey {
+    const context = this.#context;
+    if (!context.isSet) this.#refuse();
+    context.materialize();
+    const row = this.#ownRow ?? context.row;
+    const { words } = row;
+    let hash = context.hash ^ this.seed;
+    if (this.#ownRow !== undefined) hash = this.#addNamespace(row, hash);
+    else row.length = context.length;
+    words[0] = context.groupWord | this.stateHigh;
+    words[1] = context.tagWord | this.stateLow;
+    row.hash = spread(hash);
+    this.row = row;
+    return row;
+  }
+
+  #addNamespace(row: RowKey, hash: number): number {
+    const context = this.#context;
+    const namespace = this.#namespace;
+    if (namespace === undefined) {
+      throw new InvalidArgumentError(
+        `state "${this.#name}" has namespaces: call setCurrentNamespace first`,
+      );
+    }
+    row.u8.set(context.row.u8.subarray(8, context.length), 8);
+    row.u8.set(namespace, context.length);
+    row.length = context.length + namespace.length;
+    row.pad();
+    return Math.imul(hash, this.#namespaceHash);
+  }
+
+  /** Makes `row` a node row of the collection whose root `root` addresses. */
+  node(index: number): RowKey {
+    const root = this.root();
+    const row = this.#nodeRow;
+    const words = (root.length + 3) >> 2;
+    for (let word = 0; word < words; word++) row.words[word] = root.words[word]!;
+    row.words[1] = root.words[1]! | (RowPart.node << 16);
+    const end = root.length;
+    row.u8[end] = index >>> 24;
+    row.u8[end + 1] = index >>> 16;
+    row.u8[end + 2] = index >>> 8;
+    row.u8[end + 3] = index;
+    row.length = end + 4;
+    row.pad();
+    row.hash = spread(root.hash ^ Math.imul(index + 1, 0x85ebca6b));
+    assert(index >= 0 && index <= 0xffff_ffff, "a node number is outside its u32");
+    this.row = row;
+    return row;
+  }
+
+  #refuse(): never {
+    throw new InvalidArgumentError(
+      `state "${this.#name}" is used without a current key: use withKey or setCurrentKey first`,
+    );
+  }
+}
+
+/** Spreads a mixed hash over all bits: the index takes its slots from the high ones. */
+export function spread(mixed: number): number {
+  const hash = Math.imul(mixed ^ (mixed >>> 16), 0x9e3779b1);
+  return hash ^ (hash >>> 15);
+}

@@ -1,0 +1,135 @@
+// What workers do, and the protocol between pool and workers. Requests are copied (shared buffers
+// excepted), so that a task can be repeated on another thread; large responses are moved.
+import type { FileSystem } from "../api/environment.ts";
+import type { SharedFile } from "../api/keyed-state-backend.ts";
+import type { FileList } from "../format/file-list.ts";
+import type { FrameTools } from "../format/frame.ts";
+import type { ErrorData } from "./error-data.ts";
+
+/** A chunk of the arena whose records may belong to the dump. */
+export interface DumpChunk {
+  /** Number of the chunk in the arena. */
+  readonly chunk: number;
+  readonly generation: number;
+  /** 8-byte units in use, from the start of the chunk. */
+  readonly usedUnits: number;
+}
+
+export interface PackedDumpFile {
+  readonly path: string;
+  readonly lengthBytes: number;
+  readonly sha256: string;
+  readonly rowCount: number;
+}
+
+export interface WorkerTasks {
+  /** SHA-256 of a local file. */
+  readonly hashFile: {
+    readonly request: { readonly path: string };
+    readonly response: { readonly sha256: string; readonly lengthBytes: number };
+  };
+  /** CorruptionError, naming `file`, unless the local file has this length and hash. */
+  readonly verifyFile: {
+    readonly request: {
+      readonly path: string;
+      readonly lengthBytes: number;
+      readonly sha256: string;
+      readonly file: string;
+    };
+    readonly response: { readonly lengthBytes: number };
+  };
+  /** Bytes as a sequence of frames, compressed where that shrinks them. */
+  readonly encodeFrames: {
+    readonly request: { readonly bytes: Uint8Array };
+    readonly response: { readonly bytes: Uint8Array };
+  };
+  /** The raw bytes of a sequence of frames. */
+  readonly decodeFrames: {
+    readonly request: {
+      readonly bytes: Uint8Array;
+      readonly totalBytesMax: number;
+      readonly file: string;
+    };
+    readonly response: { readonly bytes: Uint8Array };
+  };
+  readonly encodeFileList: {
+    readonly request: { readonly list: FileList };
+    readonly response: { readonly bytes: Uint8Array; readonly sha256: string };
+  };
+  /** Verifies length and hash, and decodes. */
+  readonly decodeFileList: {
+    readonly request: {
+      readonly bytes: Uint8Array;
+      readonly expected: SharedFile;
+      readonly file: string;
+    };
+    readonly response: { readonly list: FileList };
+  };
+  /**
+   * Writes the rows that the arena held at `boundary` into the files `<pathPrefix>0`, `<pathPrefix>1`
+   * and so on, sorted. The files must not exist; after a failure none of them does.
+   */
+  readonly packDump: {
+    readonly request: {
+      readonly arena: SharedArrayBuffer;
+      readonly chunks: readonly DumpChunk[];
+      readonly boundary: number;
+      readonly pathPrefix: string;
+      /** Raw bytes after which a new file is begun. */
+      readonly fileRawBytes: number;
+    };
+    readonly response: { readonly files: readonly PackedDumpFile[]; readonly rowCount: number };
+  };
+  /**
+   * The rows of a dump file, verified: each buffer holds rows as `readDumpRows` reads them, at most
+   * 1 MiB, and their keys ascend from buffer to buffer.
+   */
+  readonly unpackDump: {
+    readonly request: {
+      readonly path: string;
+      readonly lengthBytes: number;
+      readonly sha256: string;
+      readonly file: string;
+    };
+    readonly response: { readonly buffers: readonly Uint8Array[]; readonly rowCount: number };
+  };
+}
+
+export type WorkerTaskName = keyof WorkerTasks;
+
+/** What a task may use besides its request. */
+export interface TaskContext {
+  readonly fileSystem: FileSystem;
+  /** Hasher and codec of this thread, loaded at the first call. */
+  readonly tools: () => Promise<FrameTools>;
+  /** Throws TaskStopped if the task shall stop. To be called at least once per MiB. */
+  readonly checkStop: () => void;
+  /** True if an earlier attempt may have left files behind. */
+  readonly isRepeated: boolean;
+}
+
+/** Thrown by a task that was told to stop, after it has removed what it made. */
+export class TaskStopped extends Error {}
+
+/** State of a task, shared between pool and worker as one 32-bit word. */
+export const TaskState = {
+  /** Not begun: the pool may cancel it by itself. */
+  queued: 0,
+  running: 1,
+  /** Cancelled before it began. */
+  cancelled: 2,
+  /** Running and told to stop. */
+  stopping: 3,
+} as const;
+
+export interface TaskMessage {
+  readonly name: WorkerTaskName;
+  readonly request: unknown;
+  readonly state: Int32Array<SharedArrayBuffer>;
+  readonly isRepeated: boolean;
+}
+
+export type TaskReply =
+  | { readonly outcome: "done"; readonly response: unknown; readonly codec: string | undefined }
+  | { readonly outcome: "stopped" }
+  | { readonly outcome: "failed"; readonly error: ErrorData };

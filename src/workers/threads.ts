@@ -1,0 +1,53 @@
+// Threads by piscina. The only file that knows the library.
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { Piscina } from "piscina";
+import { InvalidArgumentError } from "../errors.ts";
+import type { TaskMessage, TaskReply } from "./tasks.ts";
+import type { TaskThreads } from "./worker-pool.ts";
+
+/** A thread takes about 20 ms to start: it stays for a while. */
+const idleTimeoutMs = 30_000;
+/** Any long time: the interval exists for its reference to the event loop. */
+const keepAliveMs = 2_147_483_647;
+
+/** Threads begin with the first task. */
+export function startThreads(threads: number): TaskThreads {
+  const filename = workerFile();
+  const pool = new Piscina<TaskMessage, TaskReply>({
+    filename,
+    minThreads: 0,
+    maxThreads: threads,
+    idleTimeout: idleTimeoutMs,
+    recordTiming: false,
+  });
+  // A thread that dies while idle; without a listener the event would end the process.
+  pool.on("error", () => undefined);
+  let running = 0;
+  let keepAlive: NodeJS.Timeout | undefined;
+  return {
+    async run(message) {
+      // A thread that is still starting does not hold the process; somebody waits for it (W3).
+      if (running++ === 0) keepAlive = setInterval(() => undefined, keepAliveMs);
+      try {
+        return await pool.run(message);
+      } finally {
+        if (--running === 0) clearInterval(keepAlive);
+      }
+    },
+    async close() {
+      await pool.destroy();
+    },
+  };
+}
+
+function workerFile(): string {
+  const filename = fileURLToPath(new URL("./worker-main.js", import.meta.url));
+  if (!existsSync(filename)) {
+    throw new InvalidArgumentError(
+      `the worker's file ${filename} is missing: a bundler has left it out; mark the package ` +
+        `"varve" as external in the bundler's configuration, so that it stays in node_modules`,
+    );
+  }
+  return filename;
+}

@@ -1,0 +1,252 @@
+// The pool of worker threads: compress, hash, verify, pack. Bounded: places for the running tasks
+// and `queueLengthMax` more; further callers wait for a place, in order.
+//   W1. Once `submit` has rejected, no thread works on that task any more: its files may be removed.
+//   W2. A task whose thread died is repeated once, on another one; then it fails.
+//   W3. Idle threads do not keep the process alive; a task that is under way does.
+import type { Environment } from "../api/environment.ts";
+import { integerOption } from "../common/options.ts";
+import { NodeFileSystem } from "../environment/node-file-system.ts";
+import { ClosedError, StorageError } from "../errors.ts";
+import { fromErrorData } from "./error-data.ts";
+import { runTask } from "./task-runner.ts";
+import { TaskState } from "./tasks.ts";
+import type { TaskMessage, TaskReply, WorkerTaskName, WorkerTasks } from "./tasks.ts";
+import { startThreads } from "./threads.ts";
+
+export interface WorkerPoolOptions {
+  /**
+   * Where paths of tasks are. Threads are used only with Node's file system; with any other one
+   * tasks run on this thread, since no other thread can see its files.
+   */
+  readonly environment: Environment;
+  /** Most threads. @defaultValue cores, at least 1 and at most 4 */
+  readonly threads?: number | undefined;
+  /** Tasks accepted beyond the running ones. @defaultValue 4 per thread */
+  readonly queueLengthMax?: number | undefined;
+}
+
+export interface SubmitOptions {
+  /** Rejects with its reason; a task under way is stopped first, within about a MiB of work. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface WorkerPool extends AsyncDisposable {
+  readonly threads: number;
+  /** Runs a task; waits for a place first. Rejects with typed errors. */
+  submit<N extends WorkerTaskName>(
+    name: N,
+    request: WorkerTasks[N]["request"],
+    options?: SubmitOptions,
+  ): Promise<WorkerTasks[N]["response"]>;
+  /** LZ4 library in use; `none` until a task needed one, and where none loads. */
+  readonly codecName: string;
+  /** Tasks accepted and not finished. */
+  readonly pendingTasks: number;
+  /** Stops what runs, refuses what waits, ends the threads. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Where tasks run. `run` rejects only if the thread itself failed. */
+export interface TaskThreads {
+  run(message: TaskMessage): Promise<TaskReply>;
+  close(): Promise<void>;
+}
+
+const threadsMax = 64;
+
+export async function openWorkerPool(options: WorkerPoolOptions): Promise<WorkerPool> {
+  const { environment } = options;
+  const defaultThreads = Math.min(4, Math.max(1, environment.availableCores()));
+  const threads = integerOption("threads", options.threads, defaultThreads, 1, threadsMax);
+  const queueLengthMax = integerOption(
+    "queueLengthMax",
+    options.queueLengthMax,
+    threads * 4,
+    0,
+    65_536,
+  );
+  const { fileSystem } = environment;
+  const taskThreads: TaskThreads =
+    fileSystem instanceof NodeFileSystem
+      ? startThreads(threads)
+      : { run: (message) => runTask(message, fileSystem), close: () => Promise.resolve() };
+  return new Pool(taskThreads, threads, threads + queueLengthMax);
+}
+
+/** For tests of what happens when threads fail. */
+export function openWorkerPoolOn(taskThreads: TaskThreads, places: number): WorkerPool {
+  return new Pool(taskThreads, places, places);
+}
+
+/** The caller's signal and the closing of the pool, as one. */
+interface Stop {
+  /** Why to stop; undefined while there is no reason to. */
+  reason(): Error | undefined;
+  listen(listener: () => void): void;
+  unlisten(listener: () => void): void;
+}
+
+function throwIfStopped(stop: Stop): void {
+  const reason = stop.reason();
+  if (reason !== undefined) throw reason;
+}
+
+class Pool implements WorkerPool {
+  readonly threads: number;
+  readonly #taskThreads: TaskThreads;
+  readonly #places: number;
+  readonly #waiting: (() => void)[] = [];
+  /** What to call when the pool closes: one for each task that waits or runs. */
+  readonly #onClose = new Set<() => void>();
+  readonly #running = new Set<Promise<unknown>>();
+  #taken = 0;
+  #codecName = "none";
+  #isClosing = false;
+  #closed: Promise<void> | undefined;
+
+  constructor(taskThreads: TaskThreads, threads: number, places: number) {
+    this.#taskThreads = taskThreads;
+    this.threads = threads;
+    this.#places = places;
+  }
+
+  get codecName(): string {
+    return this.#codecName;
+  }
+
+  get pendingTasks(): number {
+    return this.#taken;
+  }
+
+  async submit<N extends WorkerTaskName>(
+    name: N,
+    request: WorkerTasks[N]["request"],
+    options: SubmitOptions = {},
+  ): Promise<WorkerTasks[N]["response"]> {
+    if (this.#closed !== undefined) throw new ClosedError("the worker pool is closed");
+    const stop = this.#stopOf(options.signal);
+    await this.#takePlace(stop);
+    const run = this.#run(name, request, stop);
+    this.#running.add(run);
+    try {
+      return (await run) as WorkerTasks[N]["response"];
+    } finally {
+      this.#running.delete(run);
+      this.#givePlace();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed ??= this.#shutDown();
+    await this.#closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #shutDown(): Promise<void> {
+    this.#isClosing = true;
+    for (const listener of this.#onClose) listener();
+    await Promise.allSettled(this.#running);
+    await this.#taskThreads.close();
+  }
+
+  /** Not AbortSignal.any: each one would leave an entry in the closing signal for ever. */
+  #stopOf(signal: AbortSignal | undefined): Stop {
+    return {
+      reason: () => {
+        if (signal?.aborted === true) return signal.reason as Error;
+        return this.#isClosing ? new ClosedError("the worker pool was closed") : undefined;
+      },
+      listen: (listener) => {
+        signal?.addEventListener("abort", listener);
+        this.#onClose.add(listener);
+      },
+      unlisten: (listener) => {
+        signal?.removeEventListener("abort", listener);
+        this.#onClose.delete(listener);
+      },
+    };
+  }
+
+  async #takePlace(stop: Stop): Promise<void> {
+    throwIfStopped(stop);
+    if (this.#taken < this.#places) {
+      this.#taken++;
+      return;
+    }
+    await new Promise<void>((resolve, reject) => {
+      const enter = (): void => {
+        stop.unlisten(leave);
+        resolve(); // The place passes on: #taken stays as it is.
+      };
+      const leave = (): void => {
+        stop.unlisten(leave);
+        this.#waiting.splice(this.#waiting.indexOf(enter), 1);
+        reject(stop.reason() as Error);
+      };
+      this.#waiting.push(enter);
+      stop.listen(leave);
+    });
+  }
+
+  #givePlace(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#taken--;
+    else next();
+  }
+
+  async #run(name: WorkerTaskName, request: unknown, stop: Stop): Promise<unknown> {
+    const state = new Int32Array(new SharedArrayBuffer(4));
+    let reject: (reason: Error) => void = () => undefined;
+    const cancelled = new Promise<never>((_resolve, rejectCancelled) => {
+      reject = rejectCancelled;
+    });
+    cancelled.catch(() => undefined); // Nobody may be waiting for it any more.
+    const onAbort = (): void => {
+      const { queued, running, cancelled: never, stopping } = TaskState;
+      const found = Atomics.compareExchange(state, 0, queued, never);
+      if (found === queued) reject(stop.reason() as Error);
+      else Atomics.compareExchange(state, 0, running, stopping); // W1: the reply rejects.
+    };
+    stop.listen(onAbort);
+    if (stop.reason() !== undefined) onAbort();
+    try {
+      const reply = await Promise.race([this.#attempt(name, request, state, stop), cancelled]);
+      throwIfStopped(stop);
+      if (reply.outcome === "done") {
+        if (reply.codec !== undefined) this.#codecName = reply.codec;
+        return reply.response;
+      }
+      throw reply.outcome === "failed"
+        ? fromErrorData(reply.error)
+        : new StorageError("a task stopped by itself");
+    } finally {
+      stop.unlisten(onAbort);
+    }
+  }
+
+  async #attempt(
+    name: WorkerTaskName,
+    request: unknown,
+    state: Int32Array<SharedArrayBuffer>,
+    stop: Stop,
+  ): Promise<TaskReply> {
+    const message: TaskMessage = { name, request, state, isRepeated: false };
+    try {
+      return await this.#taskThreads.run(message);
+    } catch {
+      // W2: its death is reported if the second thread dies too.
+    }
+    if (stop.reason() !== undefined) return { outcome: "stopped" };
+    try {
+      return await this.#taskThreads.run({ ...message, isRepeated: true });
+    } catch (cause) {
+      throw new StorageError(`two worker threads died of one task, ${name}`, {
+        cause,
+        retriable: true,
+      });
+    }
+  }
+}
