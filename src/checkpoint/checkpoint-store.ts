@@ -247,8 +247,10 @@ export class CheckpointStore implements AsyncDisposable {
       const stored = await this.#storage.read(name, METADATA_BYTES_MAX);
       holder = this.#undecided.find((creation) => isEqual(stored, creation.bytes));
     }
-    // The number is taken now: no other attempt at it can take effect any more.
-    const lost = this.#undecided.filter((one) => one.checkpointId !== holder?.checkpointId);
+    // The number is taken now: no earlier attempt at it can take effect any more, but the holder's.
+    // This one goes on, at the next number.
+    const stays = [holder?.checkpointId, mine.checkpointId];
+    const lost = this.#undecided.filter((one) => !stays.includes(one.checkpointId));
     this.#undecided = holder === undefined ? [] : [holder]; // Until the hint is read.
     for (const { checkpointId } of lost) this.abort(checkpointId);
     if (holder === undefined) throw this.#fence(`another owner has created ${name}`);

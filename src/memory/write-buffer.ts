@@ -8,6 +8,7 @@
 //   W4. A reference stays valid until `epochs` advances.
 import { assert } from "../common/assert.ts";
 import {
+  CHUNK_BYTES,
   CHUNK_UNITS,
   CHUNK_UNITS_SHIFT,
   KEY_LENGTH_MASK,
@@ -17,6 +18,7 @@ import {
   SLACK_BYTES_MAX,
   recordUnits,
 } from "../format/row-record.ts";
+import { InvalidArgumentError } from "../errors.ts";
 import { checkRowHeader } from "../format/row-value.ts";
 import { ChunkLedger } from "./chunk-ledger.ts";
 import { Epochs } from "./epochs.ts";
@@ -66,9 +68,14 @@ export class WriteBuffer {
   readonly counters: Float64Array = new Float64Array(5);
   /** Advances whenever references may have become invalid (W4). */
   readonly epochs: Epochs;
+  /** Chunks evicted so far: what was read from the cold tier before is not to be inserted after. */
+  recycledChunks = 0;
+  /** True while a record could use up the headroom: attend to it before the next key is set. */
+  isPressed = false;
   /** Read hits in generations up to this one are copied forward: they are next to be recycled. */
   forwardUpTo = 0;
   readonly #owner: BufferOwner;
+  #isStopped = false;
 
   constructor(
     pool: ChunkPool,
@@ -141,6 +148,13 @@ export class WriteBuffer {
     this.#insert(row.hash, reference);
     this.u8.set(stored.subarray(1), this.valueOffset(reference));
     return reference;
+  }
+
+  /** Adds a stored row as if it had just been written. The key must have no record. */
+  insertStored(row: RowKey, stored: Uint8Array): void {
+    const header = checkRowHeader(stored);
+    const reference = this.reserve(row, header, stored.length - 1, stored.length - 1, true);
+    this.u8.set(stored.subarray(1), this.valueOffset(reference));
   }
 
   #forward(row: RowKey, reference: number): number {
@@ -340,6 +354,7 @@ export class WriteBuffer {
       const before = this.index.bytes;
       this.index.grow();
       this.pool.changeIndexBytes(this.index.bytes - before);
+      this.updatePressure();
     }
     this.index.insert(hash, reference);
   }
@@ -370,11 +385,9 @@ export class WriteBuffer {
       this.#owner.generationSealed(this.seal());
     }
     let chunk = ledger.ownedCount < this.pool.quota ? this.pool.take() : 0;
-    if (chunk === 0) {
-      if (this.#recycle()) chunk = this.pool.take();
-      if (chunk === 0) chunk = this.pool.take(); // Another member may have left some.
-      if (chunk === 0) this.#owner.exhausted();
-    }
+    while (chunk === 0 && this.#recycle()) chunk = this.pool.take();
+    if (chunk === 0) chunk = this.pool.take(); // Another member may have left some.
+    if (chunk === 0) this.#owner.exhausted();
     ledger.open(chunk);
     this.epochs.advance();
     this.#afterOpening();
@@ -396,16 +409,56 @@ export class WriteBuffer {
   markDrained(boundary: number): void {
     this.epochs.advance();
     this.ledger.markDrained(boundary);
+    this.updatePressure();
   }
 
   #afterOpening(): void {
     const { ledger } = this;
-    const isShort = ledger.ownedCount + 2 > this.pool.quota;
     if (this.cold !== undefined) {
+      const isShort = ledger.ownedCount + 2 > this.pool.quota;
       this.forwardUpTo = isShort ? ledger.oldestCleanGeneration() : 0;
-    } else if (ledger.ownedCount + 4 > this.pool.quota) {
+    } else if (ledger.ownedCount + this.headroomChunks > this.pool.quota) {
       this.#clean();
     }
+    this.updatePressure();
+  }
+
+  /**
+   * Chunks kept free for the record under way: 2 MiB, or a sixteenth of the quota; and as much as
+   * the index takes more when it doubles.
+   */
+  get headroomChunks(): number {
+    return Math.max(4, this.pool.quota >> 4) + Math.ceil(this.index.bytes / CHUNK_BYTES);
+  }
+
+  /** From now on every key has to be attended to: the backend serves no more. */
+  stopServing(): void {
+    this.#isStopped = true;
+    this.isPressed = true;
+  }
+
+  /** Refuses a budget that leaves no room to work in. */
+  requireRoom(): void {
+    if (this.pool.quota >= 3 * this.headroomChunks) return;
+    throw new InvalidArgumentError(
+      `memoryBudgetBytes = ${this.pool.capacityBytes} leaves this backend a write buffer of ${this.pool.quota} chunks of 512 KiB, at least ${3 * this.headroomChunks} are needed: raise it, lower lsm.blockCacheBytes or lsm.writeBufferBytes, or share it among fewer backends`,
+    );
+  }
+
+  updatePressure(): void {
+    if (this.#isStopped) return;
+    const { ledger } = this;
+    const bound = this.cold === undefined ? ledger.ownedCount : ledger.undrainedCount;
+    this.isPressed = this.pool.quota - bound < this.headroomChunks;
+  }
+
+  /** Without a cold tier: gives up as many sparse chunks as there is room to move their records to. */
+  cleanAll(): void {
+    for (let before = -1; before !== this.ledger.ownedCount;) {
+      before = this.ledger.ownedCount;
+      this.#clean();
+    }
+    this.updatePressure();
   }
 
   /** Evicts the oldest clean chunk. */
@@ -426,6 +479,7 @@ export class WriteBuffer {
       reference += units;
     }
     this.ledger.release(chunk);
+    this.recycledChunks++;
     this.epochs.advance();
     return true;
   }

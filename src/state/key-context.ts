@@ -46,6 +46,7 @@ export class KeyContext {
   isSet = false;
   /** Counts the keys set (int32, wraps): tells iterators whether theirs is still the current one. */
   keyCount = 0;
+  #refusal: Error | undefined = undefined;
   readonly #max: number;
   /** max - 1 if max is a power of two, else -1. */
   readonly #mask: number;
@@ -125,6 +126,16 @@ export class KeyContext {
     const bytes = this.row.u8.slice(0, this.length);
     bytes[KEY_TAG_OFFSET] = this.tagWord >>> 24;
     return decodeKey(bytes, { offset: KEY_TAG_OFFSET });
+  }
+
+  /** From now on every access throws this. */
+  refuse(error: Error | undefined): void {
+    this.#refusal = error;
+    this.unset();
+  }
+
+  throwIfRefused(): void {
+    if (this.#refusal !== undefined) throw this.#refusal;
   }
 
   unset(): void {

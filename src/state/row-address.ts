@@ -28,7 +28,7 @@ export class RowAddress {
     this.#name = name;
     this.stateHigh = ((stateId >>> 24) << 16) | ((stateId >>> 16) << 24);
     this.stateLow = ((stateId >>> 8) & 0xff) | ((stateId & 0xff) << 8);
-    this.seed = Math.imul(stateId, 0x85ebca6b);
+    this.seed = stateSeed(stateId);
     this.#hasNamespaces = hasNamespaces;
     this.#ownRow = hasNamespaces ? new RowKey() : undefined;
     this.row = this.#ownRow ?? context.row;
@@ -45,7 +45,7 @@ export class RowAddress {
       );
     }
     this.#namespace = encodeNamespace(namespace);
-    this.#namespaceHash = Math.imul(murmurBytes(0, this.#namespace), 0x9e3779b1) | 1;
+    this.#namespaceHash = namespaceHash(murmurBytes(0, this.#namespace));
     this.#namespaceCount++;
     this.#context.epochs.advance();
   }
@@ -67,7 +67,7 @@ export class RowAddress {
   restoreNamespace(namespace: Uint8Array | undefined): void {
     this.#namespace = namespace;
     if (namespace !== undefined) {
-      this.#namespaceHash = Math.imul(murmurBytes(0, namespace), 0x9e3779b1) | 1;
+      this.#namespaceHash = namespaceHash(murmurBytes(0, namespace));
     }
     this.#namespaceCount++;
     this.#context.epochs.advance();
@@ -119,13 +119,14 @@ export class RowAddress {
     row.u8[end + 3] = index;
     row.length = end + 4;
     row.pad();
-    row.hash = spread(root.hash ^ Math.imul(index + 1, 0x85ebca6b));
+    row.hash = nodeHash(root.hash, index);
     assert(index >= 0 && index <= 0xffff_ffff, "a node number is outside its u32");
     this.row = row;
     return row;
   }
 
   #refuse(): never {
+    this.#context.throwIfRefused();
     throw new InvalidArgumentError(
       `state "${this.#name}" is used without a current key: use withKey or setCurrentKey first`,
     );
@@ -136,4 +137,26 @@ export class RowAddress {
 export function spread(mixed: number): number {
   const hash = Math.imul(mixed ^ (mixed >>> 16), 0x9e3779b1);
   return hash ^ (hash >>> 15);
+}
+
+// Hashes of row keys in the write buffer. Not persisted: they may change with any version.
+
+function stateSeed(stateId: number): number {
+  return Math.imul(stateId, 0x85ebca6b);
+}
+
+/** Odd, so that multiplying by it loses nothing. */
+export function namespaceHash(hash: number): number {
+  return Math.imul(hash, 0x9e3779b1) | 1;
+}
+
+/** Hash of a root row; `namespace` is a namespaceHash, or 0 for states without namespaces. */
+export function rootHash(keyHash: number, stateId: number, namespace: number): number {
+  const mixed = keyHash ^ stateSeed(stateId);
+  return spread(namespace === 0 ? mixed : Math.imul(mixed, namespace));
+}
+
+/** Hash of a node row from that of its root row. */
+export function nodeHash(root: number, node: number): number {
+  return spread(root ^ Math.imul(node + 1, 0x85ebca6b));
 }

@@ -32,7 +32,10 @@ const tasks: Tasks = {
     return { bytes: decodeFrameSequence(bytes, 0, totalBytesMax, await context.tools(), file) };
   },
   async encodeFileList({ list }, context) {
-    const bytes = encodeFileList(list, await context.tools());
+    const tools = await context.tools();
+    const bytes = encodeFileList(list, tools);
+    // In pairs: a list that a reader would refuse must never be stored.
+    decodeFileList(bytes, tools, "the file list to be written");
     return { bytes, sha256: sha256Of(bytes) };
   },
   async decodeFileList({ bytes, expected, file }, context) {

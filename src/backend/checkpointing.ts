@@ -1,0 +1,142 @@
+// Takes checkpoints of one backend: cut, upload, metadata, confirmation. The runtime's coordinator
+// does the same for many backends through the lower half.
+//   K1. The cut is made in the call. What follows runs in the order of the cuts.
+//   K2. An id is used once in the life of this backend, whatever became of its checkpoint.
+import type { Environment } from "../api/environment.ts";
+import type {
+  CheckpointPolicy,
+  CompletedCheckpoint,
+  JsonValue,
+  SnapshotResult,
+} from "../api/keyed-state-backend.ts";
+import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
+import { type CheckpointTrace, checkpointTracing } from "../diagnostics.ts";
+import {
+  CheckpointAbortedError,
+  ClosedError,
+  FencedError,
+  InvariantViolation,
+  PoisonedError,
+} from "../errors.ts";
+import { checkUserMetadata } from "../format/metadata.ts";
+import type { BackendStatus } from "./backend-status.ts";
+import type { Tier } from "./tier.ts";
+
+export class Checkpointing {
+  readonly #tier: Tier;
+  readonly #store: CheckpointStore;
+  readonly #status: BackendStatus;
+  readonly #environment: Environment;
+  readonly #policy: CheckpointPolicy;
+  readonly #running = new Set<Promise<unknown>>();
+  #turn: Promise<unknown> = Promise.resolve();
+  #lastId: number;
+  completed = 0;
+  aborted = 0;
+  uploadedBytes = 0;
+
+  constructor(
+    tier: Tier,
+    store: CheckpointStore,
+    status: BackendStatus,
+    environment: Environment,
+    policy: CheckpointPolicy,
+    lastId: number,
+  ) {
+    this.#tier = tier;
+    this.#store = store;
+    this.#status = status;
+    this.#environment = environment;
+    this.#policy = policy;
+    this.#lastId = lastId;
+  }
+
+  take(metadata: JsonValue | undefined, signal: AbortSignal | undefined): Promise<CompletedCheckpoint> {
+    checkUserMetadata(metadata);
+    signal?.throwIfAborted();
+    const startMs = this.#environment.clock.monotonicMs();
+    const checkpointId = ++this.#lastId; // K2
+    const both =
+      signal === undefined ? this.#status.signal : AbortSignal.any([signal, this.#status.signal]);
+    const trace: CheckpointTrace = { checkpointId, policy: this.#policy };
+    const done = checkpointTracing.tracePromise(() => {
+      const captured = this.#tier.begin(checkpointId, both); // K1
+      trace.pauseMs = this.#environment.clock.monotonicMs() - startMs;
+      return this.#finish(checkpointId, captured, metadata, both, startMs, trace);
+    }, trace);
+    const result = done.catch((cause: unknown) => this.#failed(checkpointId, cause, signal));
+    const settled = result.catch(() => undefined);
+    this.#running.add(settled);
+    void settled.then(() => this.#running.delete(settled));
+    return result;
+  }
+
+  async #finish(
+    checkpointId: number,
+    captured: Promise<SnapshotResult>,
+    metadata: JsonValue | undefined,
+    signal: AbortSignal,
+    startMs: number,
+    trace: CheckpointTrace,
+  ): Promise<CompletedCheckpoint> {
+    const before = this.#turn;
+    const committed = (async () => {
+      const snapshot = await captured;
+      await before;
+      // From here on the checkpoint may become durable: it is no longer abortable.
+      signal.throwIfAborted();
+      const result = await this.#store.commit({
+        checkpointId,
+        policy: this.#policy,
+        snapshots: [snapshot],
+        userMetadata: metadata,
+      });
+      return { snapshot, result };
+    })();
+    this.#turn = committed.catch(() => undefined);
+    const { snapshot, result } = await committed;
+    const { uploadedBytes, newFileIds, files, handle } = snapshot;
+    this.completed++;
+    this.uploadedBytes += uploadedBytes;
+    const totalBytes = handle.base.totalBytes + handle.base.fileList.lengthBytes;
+    trace.uploadedBytes = uploadedBytes;
+    trace.totalBytes = totalBytes;
+    trace.completionNumber = result.completionNumber;
+    return {
+      checkpointId,
+      policy: this.#policy,
+      durationMs: this.#environment.clock.monotonicMs() - startMs,
+      pauseMs: trace.pauseMs ?? 0,
+      uploadedBytes,
+      totalBytes,
+      newFileCount: newFileIds.length,
+      fileCount: files.length,
+      location: result.location,
+    };
+  }
+
+  #failed(checkpointId: number, cause: unknown, signal: AbortSignal | undefined): never {
+    this.aborted++;
+    this.#tier.abort(checkpointId);
+    this.#store.abort(checkpointId);
+    if (cause instanceof FencedError) {
+      this.#status.fence(cause);
+      throw cause;
+    }
+    if (cause instanceof InvariantViolation) throw this.#status.poison(cause);
+    if (signal?.aborted === true && cause === signal.reason) throw cause;
+    const { refusal } = this.#status;
+    if (refusal instanceof PoisonedError) throw refusal;
+    if (refusal instanceof FencedError) throw refusal;
+    if (refusal instanceof ClosedError) {
+      throw new CheckpointAbortedError(checkpointId, "shutdown", { cause });
+    }
+    if (cause instanceof CheckpointAbortedError) throw cause;
+    throw new CheckpointAbortedError(checkpointId, "storage", { cause });
+  }
+
+  /** Resolves when no checkpoint is under way. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#running);
+  }
+}

@@ -1,0 +1,280 @@
+// A keyed state backend: states over the write buffer over a tier. Both backends are this class;
+// they differ in the tier.
+import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
+import type {
+  BackendStats,
+  CompletedCheckpoint,
+  JsonValue,
+  KeyGroupRange,
+  KeyedStateBackend,
+  RestoredCheckpoint,
+  Snapshot,
+  WaitOptions,
+} from "../api/keyed-state-backend.ts";
+import type {
+  AggregatingState,
+  AggregatingStateDescriptor,
+  Key,
+  ListState,
+  ListStateDescriptor,
+  MapState,
+  MapStateDescriptor,
+  ReducingState,
+  ReducingStateDescriptor,
+  ValueState,
+  ValueStateDescriptor,
+} from "../api/state.ts";
+import { InvalidArgumentError } from "../errors.ts";
+import { CHUNK_BYTES } from "../format/row-record.ts";
+import { Counter, type WriteBuffer } from "../memory/write-buffer.ts";
+import { BufferedAggregatingState } from "../state/aggregating-state.ts";
+import type { KeyContext } from "../state/key-context.ts";
+import { BufferedListState } from "../state/list-state.ts";
+import { BufferedMapState } from "../state/map-state.ts";
+import { BufferedReducingState } from "../state/reducing-state.ts";
+import type { StateHost } from "../state/state-core.ts";
+import { requireFunction } from "../state/value-row.ts";
+import { BufferedValueState } from "../state/value-state.ts";
+import type { BackendStatus } from "./backend-status.ts";
+import type { Checkpointing } from "./checkpointing.ts";
+import type { StateCatalog } from "./state-catalog.ts";
+import type { Tier } from "./tier.ts";
+
+/** Everything a backend is made of; `close` gives back what it does not own itself. */
+export interface BackendParts {
+  readonly keyGroups: KeyGroupRange;
+  readonly checkpointStorage: CheckpointStorage;
+  readonly restored: RestoredCheckpoint | undefined;
+  readonly status: BackendStatus;
+  readonly context: KeyContext;
+  readonly buffer: WriteBuffer;
+  readonly states: StateHost;
+  readonly catalog: StateCatalog;
+  readonly tier: Tier;
+  readonly checkpointing: Checkpointing;
+  readonly codecName: () => string;
+  readonly memoryBudgetBytes: number;
+  readonly close: () => Promise<void>;
+}
+
+const never = new AbortController().signal;
+const asyncFunctionPrototype: unknown = Object.getPrototypeOf(async () => undefined);
+
+export class BufferedKeyedStateBackend implements KeyedStateBackend {
+  readonly keyGroups: KeyGroupRange;
+  readonly checkpointStorage: CheckpointStorage;
+  readonly restored: RestoredCheckpoint | undefined;
+  readonly #parts: BackendParts;
+  readonly #context: KeyContext;
+  readonly #buffer: WriteBuffer;
+  #isInCallback = false;
+  #closing: Promise<void> | undefined = undefined;
+
+  constructor(parts: BackendParts) {
+    this.keyGroups = parts.keyGroups;
+    this.checkpointStorage = parts.checkpointStorage;
+    this.restored = parts.restored;
+    this.#parts = parts;
+    this.#context = parts.context;
+    this.#buffer = parts.buffer;
+  }
+
+  get signal(): AbortSignal {
+    return this.#parts.status.signal;
+  }
+
+  // -- states --------------------------------------------------------------------------------------
+
+  valueState<T>(descriptor: ValueStateDescriptor<T>): ValueState<T> {
+    const { catalog, states } = this.#serving();
+    return catalog.obtain("value", descriptor, { value: descriptor?.value }, (schema) => {
+      return new BufferedValueState(states, schema, descriptor.value);
+    });
+  }
+
+  listState<T>(descriptor: ListStateDescriptor<T>): ListState<T> {
+    const { catalog, states } = this.#serving();
+    return catalog.obtain("list", descriptor, { element: descriptor?.element }, (schema) => {
+      return new BufferedListState(states, schema, descriptor.element);
+    });
+  }
+
+  mapState<K, V>(descriptor: MapStateDescriptor<K, V>): MapState<K, V> {
+    const { catalog, states } = this.#serving();
+    const parts = { key: descriptor?.key, value: descriptor?.value };
+    return catalog.obtain("map", descriptor, parts, (schema) => {
+      return new BufferedMapState(states, schema, descriptor.key, descriptor.value);
+    });
+  }
+
+  reducingState<T>(descriptor: ReducingStateDescriptor<T>): ReducingState<T> {
+    const { catalog, states } = this.#serving();
+    return catalog.obtain("reducing", descriptor, { value: descriptor?.value }, (schema) => {
+      requireFunction(schema.name, "reduce", descriptor.reduce);
+      return new BufferedReducingState(states, schema, descriptor.value, descriptor.reduce);
+    });
+  }
+
+  aggregatingState<In, Accumulator, Out>(
+    descriptor: AggregatingStateDescriptor<In, Accumulator, Out>,
+  ): AggregatingState<In, Out> {
+    const { catalog, states } = this.#serving();
+    const parts = { accumulator: descriptor?.accumulator };
+    return catalog.obtain("aggregating", descriptor, parts, (schema) => {
+      const { accumulator, aggregate } = descriptor;
+      for (const name of ["createAccumulator", "add", "getResult", "merge"] as const) {
+        requireFunction(schema.name, `aggregate.${name}`, aggregate?.[name]);
+      }
+      return new BufferedAggregatingState(states, schema, accumulator, aggregate);
+    });
+  }
+
+  #serving(): BackendParts {
+    this.#parts.status.throwIfRefused();
+    return this.#parts;
+  }
+
+  // -- keys ----------------------------------------------------------------------------------------
+
+  withKey<R>(key: Key, callback: () => R): R {
+    if (this.#isInCallback) {
+      throw new InvalidArgumentError("withKey cannot be called within the callback of another one");
+    }
+    if (typeof callback !== "function") {
+      throw new InvalidArgumentError("withKey takes a key and a function");
+    }
+    if (Object.getPrototypeOf(callback) === asyncFunctionPrototype) refuseAsync();
+    this.setCurrentKey(key);
+    this.#isInCallback = true;
+    let result: R;
+    try {
+      result = callback();
+    } finally {
+      this.#isInCallback = false;
+      this.#context.unset();
+    }
+    if (typeof result === "object" && result !== null && "then" in result) refuseAsync();
+    return result;
+  }
+
+  setCurrentKey(key: Key): void {
+    if (this.#buffer.isPressed) this.#attend();
+    this.#context.set(key);
+  }
+
+  /** The slow side of setting a key: the backend does not serve, or the buffer is full. */
+  #attend(): void {
+    this.#parts.status.throwIfRefused();
+    this.#parts.tier.relieve();
+  }
+
+  currentKey(): Key | undefined {
+    return this.#context.current();
+  }
+
+  async prefetch(keys: Iterable<Key>): Promise<void> {
+    await this.#serving().tier.prefetch([...keys]);
+  }
+
+  // -- back-pressure -------------------------------------------------------------------------------
+
+  get needsDrain(): boolean {
+    return this.#parts.status.isOpen && this.#parts.tier.needsDrain;
+  }
+
+  async drained(options: WaitOptions = {}): Promise<void> {
+    await this.#serving().tier.drained(options.signal ?? never);
+  }
+
+  // -- checkpoints ---------------------------------------------------------------------------------
+
+  async checkpoint(
+    metadata?: JsonValue,
+    options: WaitOptions = {},
+  ): Promise<CompletedCheckpoint> {
+    this.#refuseWithinRecord("checkpoint");
+    return this.#serving().checkpointing.take(metadata, options.signal);
+  }
+
+  snapshot(checkpointId: number, options: WaitOptions = {}): Snapshot {
+    this.#refuseWithinRecord("snapshot");
+    if (!Number.isSafeInteger(checkpointId) || checkpointId < 1) {
+      throw new InvalidArgumentError(
+        `a checkpoint id is an integer >= 1, got ${String(checkpointId)}`,
+      );
+    }
+    const { tier, status } = this.#serving();
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const both = signal === undefined ? status.signal : AbortSignal.any([signal, status.signal]);
+    const result = tier.begin(checkpointId, both);
+    result.catch(() => undefined); // The caller may look later; the rejection stays in `result`.
+    return { checkpointId, result };
+  }
+
+  #refuseWithinRecord(call: string): void {
+    if (!this.#isInCallback) return;
+    throw new InvalidArgumentError(`${call}() cuts between records: not within withKey`);
+  }
+
+  notifyCheckpointComplete(checkpointId: number): void {
+    this.#parts.tier.complete(checkpointId);
+  }
+
+  notifyCheckpointAborted(checkpointId: number): void {
+    this.#parts.tier.abort(checkpointId);
+  }
+
+  notifyCheckpointSubsumed(checkpointId: number): void {
+    // What is built upon belongs to the newest confirmed checkpoint, which is never subsumed.
+    this.#parts.tier.abort(checkpointId);
+  }
+
+  // -- the rest ------------------------------------------------------------------------------------
+
+  stats(): BackendStats {
+    const { tier, buffer, checkpointing, memoryBudgetBytes, codecName } = this.#parts;
+    const { counters, ledger, pool, index } = buffer;
+    const storage = this.checkpointStorage.stats();
+    const tierStats = tier.stats();
+    const count = (name: keyof typeof Counter): number => counters[Counter[name]]!;
+    return {
+      backend: tier.kind,
+      memoryBudgetBytes,
+      writeBufferCapacityBytes: pool.quota * CHUNK_BYTES,
+      writeBufferUsedBytes: ledger.ownedCount * CHUNK_BYTES,
+      undrainedBytes: tier.kind === "lsm" ? ledger.undrainedCount * CHUNK_BYTES : 0,
+      indexBytes: index.bytes,
+      bufferedRows: index.count,
+      hotReads: count("hotReads"),
+      coldReads: count("coldReads"),
+      coldMisses: count("coldMisses"),
+      prefetchedRows: tierStats.prefetchedRows,
+      drains: tierStats.drains,
+      drainedRows: tierStats.drainedRows,
+      drainedBytes: tierStats.drainedBytes,
+      backPressureWaits: tierStats.backPressureWaits,
+      backPressureWaitMs: tierStats.backPressureWaitMs,
+      completedCheckpoints: checkpointing.completed,
+      abortedCheckpoints: checkpointing.aborted,
+      uploadedBytes: checkpointing.uploadedBytes,
+      linkedFiles: tierStats.linkedFiles + storage.linkedFiles,
+      copiedFiles: tierStats.copiedFiles + storage.copiedFiles,
+      compressionCodec: codecName(),
+    };
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#parts.close());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+function refuseAsync(): never {
+  throw new InvalidArgumentError(
+    "withKey runs a synchronous callback: one that returns a promise would use the key after it is unset",
+  );
+}

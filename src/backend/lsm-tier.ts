@@ -1,0 +1,272 @@
+// The LSM backend's lower half: drains, captures of the live SST set, scans and prefetch.
+//   T1. A cut seals, and in the same turn requests the drain of the sealed generations and then the
+//       capture: the store's queue is serial, so nothing later can be in the captured set.
+//   T2. Files are built upon only once their checkpoint is confirmed.
+//   T3. Uploads run one after the other, in the order of the cuts.
+import { join } from "node:path";
+import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
+import type { Environment } from "../api/environment.ts";
+import type {
+  CheckpointPolicy,
+  KeyGroupRange,
+  SharedFile,
+  SnapshotResult,
+  StateSchema,
+} from "../api/keyed-state-backend.ts";
+import type { Key } from "../api/state.ts";
+import { assert } from "../common/assert.ts";
+import { type CapturedSst, writeSstSet } from "../checkpoint/base-writer.ts";
+import { toHex } from "../format/hex.ts";
+import type { CapturedSet } from "../lsm/capture.ts";
+import type { LsmStore } from "../lsm/lsm-store.ts";
+import { packKeys, unpackRows } from "../lsm/prefetch.ts";
+import { scanCapture } from "../lsm/scan.ts";
+import type { WriteBuffer } from "../memory/write-buffer.ts";
+import type { WorkerPool } from "../workers/worker-pool.ts";
+import { DrainController, raceAbort } from "./drain-controller.ts";
+import { keyOfRow, stateRanges } from "./key-scan.ts";
+import { tableReservedBytes } from "./memory-plan.ts";
+import type { PrefetchTarget } from "./state-catalog.ts";
+import type { Tier, TierStats } from "./tier.ts";
+import type { BackendStatus } from "./backend-status.ts";
+
+export interface LsmTierOptions {
+  readonly environment: Environment;
+  readonly workers: WorkerPool;
+  readonly storage: CheckpointStorage;
+  readonly store: LsmStore;
+  readonly buffer: WriteBuffer;
+  readonly status: BackendStatus;
+  readonly policy: CheckpointPolicy;
+  readonly keyGroups: KeyGroupRange;
+  readonly changeNumberBase: number;
+  readonly workingDirectory: string;
+  readonly blockSizeBytes: number;
+  /** Stored files of the restored checkpoint by LevelDB number: confirmed from the start. */
+  readonly restoredFiles: ReadonlyMap<number, SharedFile>;
+  readonly schemas: () => readonly StateSchema[];
+  readonly prefetchTargets: (keys: readonly Key[]) => readonly PrefetchTarget[];
+  /** Keeps confirmed files that a snapshot builds on from being deleted meanwhile. */
+  readonly pin: (checkpointId: number, files: readonly SharedFile[]) => void;
+  readonly discard: (ids: readonly string[]) => void;
+}
+
+export class LsmTier implements Tier {
+  readonly kind = "lsm";
+  readonly #options: LsmTierOptions;
+  readonly drains: DrainController;
+  #confirmed: ReadonlyMap<number, SharedFile>;
+  readonly #written = new Map<number, ReadonlyMap<number, SharedFile>>();
+  #uploads: Promise<unknown> = Promise.resolve();
+  readonly #background = new Set<Promise<unknown>>();
+  #tableBytes = 0;
+  #prefetchedRows = 0;
+  #linkedFiles = 0;
+  #copiedFiles = 0;
+
+  constructor(options: LsmTierOptions) {
+    this.#options = options;
+    this.#confirmed = options.restoredFiles;
+    this.drains = new DrainController(
+      options.store,
+      options.buffer,
+      options.status,
+      options.environment.clock,
+      options.changeNumberBase,
+    );
+  }
+
+  begin(checkpointId: number, signal: AbortSignal): Promise<SnapshotResult> {
+    const isFull = this.#options.policy === "full";
+    const reuse = isFull ? new Map<number, SharedFile>() : new Map(this.#confirmed);
+    this.#options.pin(checkpointId, [...reuse.values()]);
+    const directory = this.#newDirectory("capture");
+    const boundary = this.#options.buffer.seal(); // T1
+    const captured = this.#capture(boundary, directory, new Set(reuse.keys()));
+    const before = this.#uploads;
+    const result = this.#upload(checkpointId, boundary, captured, before, reuse, directory, signal);
+    this.#uploads = result.catch(() => undefined);
+    return result;
+  }
+
+  /** Drain and capture of everything up to the boundary. Not cancellable: the thread does it. */
+  #capture(
+    boundary: number,
+    directory: string,
+    known: ReadonlySet<number>,
+  ): Promise<CapturedSet> {
+    const { store } = this.#options;
+    void this.drains.request(boundary); // Its failure poisons, and the capture is refused.
+    const captured = store.capture(directory, known);
+    return this.#track(captured);
+  }
+
+  #track<T>(work: Promise<T>): Promise<T> {
+    const settled = work.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#background.add(settled);
+    void settled.then(() => this.#background.delete(settled));
+    return work;
+  }
+
+  async #upload(
+    checkpointId: number,
+    boundary: number,
+    captured: Promise<CapturedSet>,
+    before: Promise<unknown>,
+    reuse: Map<number, SharedFile>,
+    directory: string,
+    signal: AbortSignal,
+  ): Promise<SnapshotResult> {
+    const { environment, storage, workers, discard } = this.#options;
+    try {
+      const set = await raceAbort(captured, signal);
+      await raceAbort(before, signal); // T3
+      this.#account(set);
+      // What was confirmed since the cut need not be uploaded again (T2).
+      if (this.#options.policy === "incremental") {
+        for (const [number, file] of this.#confirmed) reuse.set(number, file);
+      }
+      const files: CapturedSst[] = set.files.map((file) => {
+        const isReused = reuse.has(file.number);
+        assert(isReused || file.path !== undefined, "T2: a file is neither stored nor captured");
+        return { ...file, lengthBytes: file.sizeBytes, path: file.path ?? "" };
+      });
+      const live = new Set(files.map((file) => file.number));
+      const used = [...reuse].filter(([number]) => live.has(number)).map(([, file]) => file);
+      this.#options.pin(checkpointId, used);
+      const { lastSequence, nextFile } = set;
+      const written = await writeSstSet(
+        { lastSequence, nextFile, files, reuse },
+        { storage, pool: workers, environment, discard, signal },
+      );
+      this.#written.set(checkpointId, written.filesByNumber);
+      return { ...written, handle: this.#handle(boundary, written.base) };
+    } finally {
+      await this.#removeCapture(captured, directory);
+    }
+  }
+
+  #handle(boundary: number, base: SnapshotResult["handle"]["base"]): SnapshotResult["handle"] {
+    const { keyGroups, changeNumberBase, schemas } = this.#options;
+    return { keyGroups, changeNumber: changeNumberBase + boundary, base, states: schemas() };
+  }
+
+  async #removeCapture(captured: Promise<unknown>, directory: string): Promise<void> {
+    const removed = captured.then(
+      () => this.#options.environment.fileSystem.removeTree(directory),
+      () => undefined, // A failed capture leaves nothing behind.
+    );
+    // The working directory is disposable: what cannot be removed goes when it is next opened.
+    await this.#track(removed.catch(() => undefined));
+  }
+
+  #account(set: CapturedSet): void {
+    this.#linkedFiles += set.linkedFiles;
+    this.#copiedFiles += set.copiedFiles;
+    const { buffer, blockSizeBytes } = this.#options;
+    const liveBytes = set.files.reduce((sum, file) => sum + file.sizeBytes, 0);
+    const quarter = Math.floor(buffer.pool.capacityBytes / 4);
+    const bytes = Math.min(quarter, tableReservedBytes(liveBytes, blockSizeBytes));
+    buffer.pool.changeReservedBytes(bytes - this.#tableBytes);
+    this.#tableBytes = bytes;
+  }
+
+  complete(checkpointId: number): void {
+    const written = this.#written.get(checkpointId);
+    if (written === undefined) return;
+    this.#confirmed = written;
+    for (const id of this.#written.keys()) if (id <= checkpointId) this.#written.delete(id);
+  }
+
+  abort(checkpointId: number): void {
+    this.#written.delete(checkpointId);
+  }
+
+  scanKeys(schema: StateSchema, namespace: Uint8Array | undefined): AsyncIterableIterator<Key> {
+    const { environment, keyGroups, buffer } = this.#options;
+    const capture = this.#newDirectory("scan");
+    const directory = this.#newDirectory("view");
+    const boundary = buffer.seal(); // The moment of the call, not of the first next().
+    const captured = this.#capture(boundary, capture, new Set());
+    captured.catch(() => undefined); // Reported by the iteration.
+    const remove = (): Promise<void> => this.#removeCapture(captured, capture);
+    const scan = async function* (): AsyncGenerator<Key, void, void> {
+      try {
+        const set = await captured;
+        const files = set.files.map((file) => ({ ...file, path: file.path ?? "" }));
+        const ranges = stateRanges(keyGroups, schema.id);
+        const view = { environment, directory, ranges, set: { ...set, files } };
+        for await (const entries of scanCapture(view)) {
+          for (const [row] of entries) {
+            const key = keyOfRow(row, namespace);
+            if (key !== undefined) yield key;
+          }
+        }
+      } finally {
+        await remove();
+      }
+    };
+    return scan();
+  }
+
+  async prefetch(keys: readonly Key[]): Promise<void> {
+    const { buffer, store, prefetchTargets } = this.#options;
+    if (buffer.cold?.isEmpty !== false) return;
+    const targets = prefetchTargets(keys);
+    if (targets.length === 0) return;
+    const evicted = buffer.recycledChunks;
+    const packed = await store.prefetch(packKeys(targets.map((target) => target.bytes)));
+    this.#options.status.throwIfRefused();
+    // A row that was written, drained and evicted meanwhile would come back old (D15).
+    if (buffer.recycledChunks !== evicted || buffer.isPressed) return;
+    for (const [index, stored] of unpackRows(packed).entries()) {
+      if (stored === undefined) continue;
+      const row = targets[index]!.select();
+      if (buffer.find(row) !== 0) continue;
+      buffer.insertClean(row, stored);
+      this.#prefetchedRows++;
+      if (buffer.recycledChunks !== evicted || buffer.isPressed) return;
+    }
+  }
+
+  get needsDrain(): boolean {
+    return this.drains.needsDrain;
+  }
+
+  drained(signal: AbortSignal): Promise<void> {
+    return this.drains.drained(signal);
+  }
+
+  relieve(): void {
+    this.drains.relieve();
+  }
+
+  stats(): TierStats {
+    const { drains, drainedRows, drainedBytes, backPressureWaits, backPressureWaitMs } = this.drains;
+    return {
+      drains,
+      drainedRows,
+      drainedBytes,
+      backPressureWaits,
+      backPressureWaitMs,
+      prefetchedRows: this.#prefetchedRows,
+      linkedFiles: this.#linkedFiles,
+      copiedFiles: this.#copiedFiles,
+    };
+  }
+
+  #newDirectory(kind: string): string {
+    const { environment, workingDirectory } = this.#options;
+    return join(workingDirectory, `${kind}-${toHex(environment.random.bytes(8))}`);
+  }
+
+  async close(): Promise<void> {
+    await this.#options.store.close();
+    await this.drains.settled();
+    await Promise.all(this.#background);
+    this.#options.buffer.pool.changeReservedBytes(-this.#tableBytes);
+  }
+}

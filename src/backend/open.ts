@@ -1,0 +1,359 @@
+// Opens a backend: options, lock, restore, tiers, in an order that undoes itself on failure.
+import { join } from "node:path";
+import type { Environment } from "../api/environment.ts";
+import type { KeyedStateBackend, SharedFile } from "../api/keyed-state-backend.ts";
+import { fetchBase } from "../checkpoint/base-reader.ts";
+import { type CheckpointStore, openCheckpointStore } from "../checkpoint/checkpoint-store.ts";
+import { restoreTracing } from "../diagnostics.ts";
+import { nodeEnvironment } from "../environment/node-environment.ts";
+import { InvalidArgumentError } from "../errors.ts";
+import { toHex } from "../format/hex.ts";
+import { type DirectoryLock, lockDirectory } from "../lsm/directory-lock.ts";
+import { LsmStore } from "../lsm/lsm-store.ts";
+import { buildDirectory } from "../lsm/restore-directory.ts";
+import { Epochs } from "../memory/epochs.ts";
+import { type ColdTier, WriteBuffer } from "../memory/write-buffer.ts";
+import { ScratchSink } from "../state/byte-sink.ts";
+import { ScratchSource } from "../state/byte-source.ts";
+import { KeyContext } from "../state/key-context.ts";
+import type { StateHost as StatesHost } from "../state/state-core.ts";
+import { BackendStatus } from "./backend-status.ts";
+import { Checkpointing } from "./checkpointing.ts";
+import { BufferedKeyedStateBackend } from "./keyed-backend.ts";
+import { LsmTier } from "./lsm-tier.ts";
+import { lsmReservedBytes } from "./memory-plan.ts";
+import { loadDump } from "./memory-restore.ts";
+import { MemoryTier } from "./memory-tier.ts";
+import {
+  type KeyedStateBackendOptions,
+  type ResolvedOptions,
+  resolveLsmOptions,
+  resolveOptions,
+} from "./options.ts";
+import { type RestoreSource, findRestoreSource } from "./restore.ts";
+import { StateCatalog } from "./state-catalog.ts";
+import { OpenStateHost, openHost, resolveMemoryBudget } from "./state-host.ts";
+import type { Tier } from "./tier.ts";
+import { clearWorkingDirectory } from "./working-directory.ts";
+
+/**
+ * Opens a backend and restores it as `restore` says. Dispose or close it. Throws
+ * InvalidArgumentError, LockedError, CheckpointNotFoundError, CorruptionError,
+ * UnsupportedFormatError, StorageError; nothing that was durable has been changed then.
+ */
+export async function openKeyedStateBackend(
+  options: KeyedStateBackendOptions,
+): Promise<KeyedStateBackend> {
+  return openWith(options, nodeEnvironment());
+}
+
+/** As `openKeyedStateBackend`, in a given environment: for tests and simulations. */
+export async function openWith(
+  options: KeyedStateBackendOptions,
+  environment: Environment,
+): Promise<KeyedStateBackend> {
+  const resolved = resolveOptions(options);
+  if (options.host !== undefined && !(options.host instanceof OpenStateHost)) {
+    throw new InvalidArgumentError("host must come from openStateHost");
+  }
+  if (options.host === undefined) resolveMemoryBudget(options.memoryBudgetBytes, environment);
+  const undo = new Undo();
+  try {
+    return await open(resolved, options, environment, undo);
+  } catch (error) {
+    await undo.run(error);
+    throw error;
+  }
+}
+
+/** Clean-up steps, run in reverse. */
+class Undo {
+  readonly #steps: (() => Promise<void> | void)[] = [];
+
+  add(step: () => Promise<void> | void): void {
+    this.#steps.push(step);
+  }
+
+  /** Runs every step, whatever fails; failures join `first` in an AggregateError. */
+  async run(first?: unknown): Promise<void> {
+    const errors: unknown[] = [];
+    for (const step of this.#steps.splice(0).reverse()) {
+      try {
+        await step();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length === 0) return;
+    if (first !== undefined) errors.unshift(first);
+    if (errors.length === 1) throw errors[0];
+    throw new AggregateError(errors, "closing failed in several places");
+  }
+}
+
+async function open(
+  resolved: ResolvedOptions,
+  options: KeyedStateBackendOptions,
+  environment: Environment,
+  undo: Undo,
+): Promise<KeyedStateBackend> {
+  const { workingDirectory } = resolved;
+  if (resolved.backend === "lsm") {
+    const lock: DirectoryLock = await lockDirectory(environment, workingDirectory);
+    undo.add(() => lock.release());
+    await clearWorkingDirectory(environment, workingDirectory);
+  } else {
+    await environment.fileSystem.makeDirectory(workingDirectory);
+  }
+  const source = await findRestoreSource(resolved);
+  const host = await obtainHost(options, environment, undo);
+  const shareBytes = host.join();
+  undo.add(() => host.leave());
+  const store = await openCheckpointStore({
+    storage: resolved.checkpointStorage,
+    environment,
+    pool: host.workers,
+    backendKind: resolved.backend,
+    retainedCheckpoints: resolved.retainedCheckpoints,
+  });
+  undo.add(() => store.close());
+  const trace = { ...(source === undefined ? {} : { checkpointId: source.checkpointId }) };
+  const assembly = new Assembly(resolved, environment, host, store, source, undo);
+  return restoreTracing.tracePromise(() => assembly.build(shareBytes), trace);
+}
+
+async function obtainHost(
+  options: KeyedStateBackendOptions,
+  environment: Environment,
+  undo: Undo,
+): Promise<OpenStateHost> {
+  if (options.host instanceof OpenStateHost) return options.host;
+  const host = await openHost({ memoryBudgetBytes: options.memoryBudgetBytes }, environment);
+  undo.add(() => host.close());
+  return host;
+}
+
+class Assembly {
+  readonly #options: ResolvedOptions;
+  readonly #environment: Environment;
+  readonly #host: OpenStateHost;
+  readonly #store: CheckpointStore;
+  readonly #source: RestoreSource | undefined;
+  readonly #undo: Undo;
+  readonly #status: BackendStatus;
+  readonly #context: KeyContext;
+  readonly #catalog: StateCatalog;
+  readonly #changeNumberBase: number;
+  #buffer: WriteBuffer | undefined = undefined;
+
+  constructor(
+    options: ResolvedOptions,
+    environment: Environment,
+    host: OpenStateHost,
+    store: CheckpointStore,
+    source: RestoreSource | undefined,
+    undo: Undo,
+  ) {
+    this.#options = options;
+    this.#environment = environment;
+    this.#host = host;
+    this.#store = store;
+    this.#source = source;
+    this.#undo = undo;
+    this.#catalog = new StateCatalog(source?.handle.states ?? []);
+    this.#changeNumberBase = source?.handle.changeNumber ?? 0;
+    this.#context = new KeyContext(options.keyGroups, new Epochs());
+    this.#status = new BackendStatus(() => {
+      this.#context.refuse(this.#status.refusal);
+      this.#buffer?.stopServing();
+    });
+  }
+
+  async build(shareBytes: number): Promise<KeyedStateBackend> {
+    const isLsm = this.#options.backend === "lsm";
+    const tier = isLsm ? await this.#openLsm(shareBytes) : await this.#openMemory();
+    const buffer = this.#buffer!;
+    const { checkpointStorage, keyGroups, policy } = this.#options;
+    const lastId = Math.max(this.#store.lastCheckpointId, this.#source?.checkpointId ?? 0);
+    const checkpointing = new Checkpointing(
+      tier,
+      this.#store,
+      this.#status,
+      this.#environment,
+      policy,
+      lastId,
+    );
+    const source = this.#source;
+    return new BufferedKeyedStateBackend({
+      keyGroups,
+      checkpointStorage,
+      restored:
+        source === undefined
+          ? undefined
+          : { checkpointId: source.checkpointId, metadata: source.metadata },
+      status: this.#status,
+      context: this.#context,
+      buffer,
+      states: this.#statesHost(buffer, tier),
+      catalog: this.#catalog,
+      tier,
+      checkpointing,
+      codecName: () => this.#host.workers.codecName,
+      memoryBudgetBytes: this.#host.memoryBudgetBytes,
+      close: () => this.#close(checkpointing),
+    });
+  }
+
+  /** Stops serving, lets what runs end, and gives back everything in reverse order. */
+  async #close(checkpointing: Checkpointing): Promise<void> {
+    this.#status.startClosing();
+    await checkpointing.settled();
+    await this.#undo.run();
+  }
+
+  #statesHost(buffer: WriteBuffer, tier: Tier): StatesHost {
+    return {
+      context: this.#context,
+      buffer,
+      sink: new ScratchSink(),
+      keySink: new ScratchSink(),
+      source: new ScratchSource(buffer.u8),
+      changeNumberBase: this.#changeNumberBase,
+      scanKeys: (schema, namespace) => {
+        this.#status.throwIfRefused();
+        return tier.scanKeys(schema, namespace);
+      },
+    };
+  }
+
+  #exhausted(): never {
+    throw this.#status.poison(
+      new InvalidArgumentError("one record changed more than the headroom of the write buffer holds"),
+    );
+  }
+
+  #makeBuffer(cold: ColdTier | undefined, sealed: (boundary: number) => void): WriteBuffer {
+    const owner = { generationSealed: sealed, exhausted: () => this.#exhausted() };
+    const buffer = new WriteBuffer(this.#host.chunks, cold, owner, this.#context.epochs);
+    this.#buffer = buffer;
+    this.#undo.add(() => buffer.close());
+    buffer.requireRoom();
+    return buffer;
+  }
+
+  async #openMemory(): Promise<Tier> {
+    const buffer = this.#makeBuffer(undefined, () => undefined);
+    if (this.#source !== undefined) await this.#loadDump(buffer, this.#source);
+    const tier = new MemoryTier({
+      ...this.#common(buffer),
+      discard: (ids) => this.#store.discard(ids),
+    });
+    this.#undo.add(() => tier.close());
+    return tier;
+  }
+
+  async #loadDump(buffer: WriteBuffer, source: RestoreSource): Promise<void> {
+    const directory = this.#newPath("fetch");
+    const { fileSystem } = this.#environment;
+    await fileSystem.makeDirectory(directory);
+    try {
+      await loadDump(source, buffer, this.#host.workers, directory);
+    } finally {
+      await fileSystem.removeTree(directory);
+    }
+  }
+
+  #common(buffer: WriteBuffer) {
+    return {
+      environment: this.#environment,
+      workers: this.#host.workers,
+      storage: this.#options.checkpointStorage,
+      buffer,
+      status: this.#status,
+      keyGroups: this.#options.keyGroups,
+      changeNumberBase: this.#changeNumberBase,
+      workingDirectory: this.#options.workingDirectory,
+      schemas: () => this.#catalog.schemas(),
+    };
+  }
+
+  async #openLsm(shareBytes: number): Promise<Tier> {
+    const lsm = resolveLsmOptions(this.#options.lsm, shareBytes);
+    const reserved = lsmReservedBytes(lsm, shareBytes);
+    const { chunks } = this.#host;
+    chunks.changeReservedBytes(reserved);
+    this.#undo.add(() => chunks.changeReservedBytes(-reserved));
+    const directory = this.#newPath("db");
+    const { fileSystem } = this.#environment;
+    this.#undo.add(() => fileSystem.removeTree(directory));
+    const restoredFiles = await this.#buildDatabase(directory);
+    const store = await LsmStore.open({
+      environment: this.#environment,
+      directory,
+      lsm,
+      arena: chunks.arena,
+    });
+    this.#undo.add(() => store.close());
+    let tier: LsmTier | undefined;
+    const isNew = this.#source === undefined;
+    const cold: ColdTier = {
+      get isEmpty() {
+        return isNew && buffer.ledger.requested === 0;
+      },
+      getSync: (key) => store.getSync(key),
+    };
+    const buffer = this.#makeBuffer(cold, (boundary) => tier?.drains.sealed(boundary));
+    tier = new LsmTier({
+      ...this.#common(buffer),
+      store,
+      policy: this.#options.policy,
+      blockSizeBytes: lsm.blockSizeBytes,
+      restoredFiles: this.#source?.isOwnStorage === true ? restoredFiles : new Map(),
+      prefetchTargets: (keys) => {
+        return this.#catalog.prefetchTargets(keys, new KeyContext(this.#options.keyGroups));
+      },
+      pin: (checkpointId, files) => this.#store.pin(checkpointId, files),
+      discard: (ids) => this.#store.discard(ids),
+    });
+    const opened = tier;
+    this.#undo.add(() => opened.close());
+    return tier;
+  }
+
+  /** Makes the database's directory from the checkpoint. Returns its stored files by number. */
+  async #buildDatabase(directory: string): Promise<ReadonlyMap<number, SharedFile>> {
+    const stored = new Map<number, SharedFile>();
+    const source = this.#source;
+    if (source === undefined) return stored;
+    const { fileSystem } = this.#environment;
+    const fetched = this.#newPath("fetch");
+    await fileSystem.makeDirectory(fetched);
+    try {
+      const { list, paths } = await fetchBase({
+        storage: source.storage,
+        pool: this.#host.workers,
+        base: source.handle.base,
+        localPath: (_entry, index) => join(fetched, `${index}.sst`),
+      });
+      if (list.kind !== "sst-set") {
+        throw new InvalidArgumentError("the checkpoint is a dump, not a set of table files");
+      }
+      const files = list.files.map((file, index) => {
+        stored.set(file.number, file);
+        return { ...file, sizeBytes: file.lengthBytes, path: paths[index]! };
+      });
+      const { lastSequence, nextFile } = list;
+      const { first, last } = source.handle.keyGroups;
+      const set = { files, lastSequence, nextFile };
+      await buildDirectory(this.#environment, directory, set, { first, last });
+      return stored;
+    } finally {
+      await fileSystem.removeTree(fetched);
+    }
+  }
+
+  #newPath(kind: string): string {
+    const suffix = toHex(this.#environment.random.bytes(8));
+    return join(this.#options.workingDirectory, `${kind}-${suffix}`);
+  }
+}

@@ -1,0 +1,195 @@
+// Options of a backend: defaults and ranges are applied once, here.
+import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
+import type {
+  CheckpointPolicy,
+  JsonValue,
+  KeyGroupRange,
+  KeyedStateHandle,
+} from "../api/keyed-state-backend.ts";
+import { resolveKeyGroups } from "../common/key-group.ts";
+import { integerOption, refuseUnknownOptions } from "../common/options.ts";
+import { InvalidArgumentError } from "../errors.ts";
+import type { LsmOptions } from "../lsm/level-database.ts";
+import { type LsmTuning, defaultLsmOptions } from "./memory-plan.ts";
+import type { StateHost } from "./state-host.ts";
+
+/** For runtimes that keep checkpoint metadata themselves. */
+export interface RestoreHandles {
+  readonly checkpointId: number;
+  /** Handles whose key groups together are exactly those of the backend. */
+  readonly handles: readonly KeyedStateHandle[];
+  readonly metadata?: JsonValue | undefined;
+}
+
+/**
+ * Where to start from. `"latest"` fails without a checkpoint; `"latest-or-new"` starts empty, but
+ * only if the storage holds no trace of an earlier checkpoint; a number is a checkpoint id; another
+ * string is a path of a checkpoint's metadata, or of a checkpoint directory.
+ */
+export type RestoreTarget = "latest" | "latest-or-new" | number | string | RestoreHandles;
+
+export interface KeyedStateBackendOptions {
+  /**
+   * `lsm`: hot rows in memory, the rest on disk. `memory`: all rows in memory; state must fit the
+   * budget.
+   * @defaultValue "lsm"
+   */
+  readonly backend?: "lsm" | "memory" | undefined;
+  /** Local directory for this backend alone. Its content is disposable. Created if absent. */
+  readonly workingDirectory: string;
+  /** Where completed checkpoints are. */
+  readonly checkpointStorage: CheckpointStorage;
+  /** Where to start from. There is no default: an empty start must be a decision. */
+  readonly restore: RestoreTarget;
+  /**
+   * `full`: each checkpoint uploads everything. `incremental`: only files that are new; needs the
+   * lsm backend.
+   * @defaultValue "incremental" for lsm, "full" for memory
+   */
+  readonly policy?: CheckpointPolicy | undefined;
+  /** Key groups of the whole job and of this backend. @defaultValue all of 128 */
+  readonly keyGroups?: Partial<KeyGroupRange> | undefined;
+  /**
+   * Memory for this backend, if it has no `host`: more keeps more rows hot. At least 16 MiB.
+   * @defaultValue a quarter of the container's memory limit, else of the free memory
+   */
+  readonly memoryBudgetBytes?: number | undefined;
+  /** Shares budget and worker threads with other backends of the process. */
+  readonly host?: StateHost | undefined;
+  /** Completed checkpoints that are kept, 1 to 1,000. @defaultValue 2 */
+  readonly retainedCheckpoints?: number | undefined;
+  /** Tuning of LevelDB. */
+  readonly lsm?: LsmTuning | undefined;
+}
+
+export interface ResolvedOptions {
+  readonly backend: "lsm" | "memory";
+  readonly workingDirectory: string;
+  readonly checkpointStorage: CheckpointStorage;
+  readonly restore: RestoreTarget;
+  readonly policy: CheckpointPolicy;
+  readonly keyGroups: KeyGroupRange;
+  readonly retainedCheckpoints: number;
+  readonly lsm: LsmTuning;
+}
+
+const optionNames: readonly (keyof KeyedStateBackendOptions)[] = [
+  "backend",
+  "workingDirectory",
+  "checkpointStorage",
+  "restore",
+  "policy",
+  "keyGroups",
+  "memoryBudgetBytes",
+  "host",
+  "retainedCheckpoints",
+  "lsm",
+];
+
+export function resolveOptions(options: KeyedStateBackendOptions): ResolvedOptions {
+  if (typeof options !== "object" || options === null) {
+    throw new InvalidArgumentError("openKeyedStateBackend takes an options object");
+  }
+  refuseUnknownOptions("openKeyedStateBackend", options, optionNames);
+  const backend = oneOf("backend", options.backend ?? "lsm", ["lsm", "memory"]);
+  const byDefault = backend === "lsm" ? "incremental" : "full";
+  const policy = oneOf("policy", options.policy ?? byDefault, ["full", "incremental"]);
+  if (backend === "memory" && policy === "incremental") {
+    throw new InvalidArgumentError(
+      'policy "incremental" needs backend "lsm": the memory backend takes full checkpoints',
+    );
+  }
+  const { workingDirectory } = options;
+  if (
+    typeof workingDirectory !== "string" ||
+    workingDirectory === "" ||
+    workingDirectory.includes("\0")
+  ) {
+    throw new InvalidArgumentError("workingDirectory must be a path");
+  }
+  if (options.host !== undefined && options.memoryBudgetBytes !== undefined) {
+    throw new InvalidArgumentError("memoryBudgetBytes is the host's: give either it or a host");
+  }
+  if (options.keyGroups !== undefined) {
+    refuseUnknownOptions("keyGroups", options.keyGroups, ["max", "first", "last"]);
+  }
+  checkStorage(options.checkpointStorage);
+  checkRestore(options.restore);
+  return {
+    backend,
+    workingDirectory,
+    checkpointStorage: options.checkpointStorage,
+    restore: options.restore,
+    policy,
+    keyGroups: resolveKeyGroups(options.keyGroups),
+    retainedCheckpoints: integerOption(
+      "retainedCheckpoints",
+      options.retainedCheckpoints,
+      2,
+      1,
+      1000,
+    ),
+    lsm: options.lsm ?? {},
+  };
+}
+
+/** LevelDB's options within a share of the budget. */
+export function resolveLsmOptions(tuning: LsmTuning, shareBytes: number): LsmOptions {
+  const byDefault = defaultLsmOptions(shareBytes);
+  refuseUnknownOptions("lsm", tuning, Object.keys(byDefault));
+  const { compression } = tuning;
+  if (compression !== undefined && typeof compression !== "boolean") {
+    throw new InvalidArgumentError("lsm.compression must be true or false");
+  }
+  const integer = (name: Exclude<keyof LsmTuning, "compression">, min: number, max: number) =>
+    integerOption(`lsm.${name}`, tuning[name], byDefault[name], min, max);
+  return {
+    blockCacheBytes: integer("blockCacheBytes", 65_536, 2 ** 40),
+    writeBufferBytes: integer("writeBufferBytes", 65_536, 1_073_741_824),
+    fileSizeBytes: integer("fileSizeBytes", 1_048_576, 67_108_864),
+    blockSizeBytes: integer("blockSizeBytes", 1024, 4_194_304),
+    compression: compression ?? byDefault.compression,
+    maxOpenFiles: integer("maxOpenFiles", 74, 50_000),
+  };
+}
+
+function oneOf<const T extends string>(name: string, value: T, allowed: readonly T[]): T {
+  if (allowed.includes(value)) return value;
+  const list = allowed.map((one) => `"${one}"`).join(" or ");
+  throw new InvalidArgumentError(`${name} must be ${list}, got ${JSON.stringify(value)}`);
+}
+
+const storageMethods = [
+  "open",
+  "putFile",
+  "putBytes",
+  "createIfAbsent",
+  "replace",
+  "read",
+  "readRange",
+  "size",
+  "fetchFile",
+  "delete",
+  "list",
+  "stats",
+] as const;
+
+function checkStorage(storage: CheckpointStorage): void {
+  const isObject = typeof storage === "object" && storage !== null;
+  if (isObject && storageMethods.every((name) => typeof storage[name] === "function")) return;
+  throw new InvalidArgumentError(
+    "checkpointStorage must be a CheckpointStorage, such as fileSystemStorage(path)",
+  );
+}
+
+function checkRestore(restore: RestoreTarget): void {
+  if (typeof restore === "string" && restore !== "") return;
+  if (typeof restore === "number") {
+    if (Number.isSafeInteger(restore) && restore >= 1) return;
+    throw new InvalidArgumentError(`restore: a checkpoint id is an integer >= 1, got ${restore}`);
+  }
+  if (typeof restore === "object" && restore !== null && Array.isArray(restore.handles)) return;
+  throw new InvalidArgumentError(
+    'restore must be "latest", "latest-or-new", a checkpoint id or a path; there is no default',
+  );
+}

@@ -1,0 +1,92 @@
+// What the backends of one process share: the memory budget, the arena, the worker pool.
+import type { Environment } from "../api/environment.ts";
+import { integerOption, refuseUnknownOptions } from "../common/options.ts";
+import { nodeEnvironment } from "../environment/node-environment.ts";
+import { ClosedError } from "../errors.ts";
+import { ChunkPool } from "../memory/chunk-pool.ts";
+import { type WorkerPool, openWorkerPool } from "../workers/worker-pool.ts";
+import { MEMORY_BUDGET_BYTES_MAX, MEMORY_BUDGET_BYTES_MIN } from "./memory-plan.ts";
+
+export interface StateHostOptions {
+  /**
+   * Memory for all backends of the host together: more keeps more rows hot. At least 16 MiB.
+   * @defaultValue a quarter of the container's memory limit, else of the free memory
+   */
+  readonly memoryBudgetBytes?: number | undefined;
+  /** Threads that hash, compress and upload, 1 to 64. @defaultValue one a core, at most 4 */
+  readonly workers?: number | undefined;
+}
+
+/** Opened with `openStateHost`, given to backends as `host`, closed after them. */
+export interface StateHost extends AsyncDisposable {
+  readonly memoryBudgetBytes: number;
+  /** Closes the worker pool. Close the backends first. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** A shared budget and worker pool for several backends of one process. */
+export async function openStateHost(options: StateHostOptions = {}): Promise<StateHost> {
+  return openHost(options, nodeEnvironment());
+}
+
+export async function openHost(
+  options: StateHostOptions,
+  environment: Environment,
+): Promise<OpenStateHost> {
+  refuseUnknownOptions("openStateHost", options, ["memoryBudgetBytes", "workers"]);
+  const memoryBudgetBytes = resolveMemoryBudget(options.memoryBudgetBytes, environment);
+  integerOption("workers", options.workers, 1, 1, 64);
+  const workers = await openWorkerPool({ environment, threads: options.workers });
+  return new OpenStateHost(memoryBudgetBytes, workers, environment);
+}
+
+export function resolveMemoryBudget(
+  bytes: number | undefined,
+  environment: Environment,
+): number {
+  const quarter = Math.floor(environment.availableMemoryBytes() / 4);
+  const byDefault = Math.max(MEMORY_BUDGET_BYTES_MIN, Math.min(quarter, MEMORY_BUDGET_BYTES_MAX));
+  return integerOption(
+    "memoryBudgetBytes",
+    bytes,
+    byDefault,
+    MEMORY_BUDGET_BYTES_MIN,
+    MEMORY_BUDGET_BYTES_MAX,
+  );
+}
+
+export class OpenStateHost implements StateHost {
+  readonly memoryBudgetBytes: number;
+  readonly workers: WorkerPool;
+  readonly environment: Environment;
+  readonly chunks: ChunkPool;
+  #members = 0;
+  #isClosed = false;
+
+  constructor(memoryBudgetBytes: number, workers: WorkerPool, environment: Environment) {
+    this.memoryBudgetBytes = memoryBudgetBytes;
+    this.workers = workers;
+    this.environment = environment;
+    this.chunks = new ChunkPool(memoryBudgetBytes);
+  }
+
+  /** Counts a backend in. Returns the share of the budget it may plan with. */
+  join(): number {
+    if (this.#isClosed) throw new ClosedError("the state host is closed");
+    this.#members++;
+    return Math.floor(this.memoryBudgetBytes / this.#members);
+  }
+
+  leave(): void {
+    this.#members--;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.workers.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

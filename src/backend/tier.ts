@@ -1,0 +1,32 @@
+import type { SnapshotResult, StateSchema } from "../api/keyed-state-backend.ts";
+import type { Key } from "../api/state.ts";
+
+/** What lies behind the write buffer and differs between the backends. */
+export interface Tier {
+  readonly kind: "lsm" | "memory";
+  /** Cuts in the call and captures in the background. Rejects with the signal's reason. */
+  begin(checkpointId: number, signal: AbortSignal): Promise<SnapshotResult>;
+  /** The snapshot's checkpoint is durable: its files may be built upon. */
+  complete(checkpointId: number): void;
+  abort(checkpointId: number): void;
+  scanKeys(schema: StateSchema, namespace: Uint8Array | undefined): AsyncIterableIterator<Key>;
+  prefetch(keys: readonly Key[]): Promise<void>;
+  readonly needsDrain: boolean;
+  /** Resolves when the buffer has room. */
+  drained(signal: AbortSignal): Promise<void>;
+  /** Makes room in this call, before a record begins; BackPressureError if it cannot. */
+  relieve(): void;
+  stats(): TierStats;
+  close(): Promise<void>;
+}
+
+export interface TierStats {
+  readonly drains: number;
+  readonly drainedRows: number;
+  readonly drainedBytes: number;
+  readonly prefetchedRows: number;
+  readonly backPressureWaits: number;
+  readonly backPressureWaitMs: number;
+  readonly linkedFiles: number;
+  readonly copiedFiles: number;
+}

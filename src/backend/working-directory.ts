@@ -1,0 +1,21 @@
+// What earlier runs left in the working directory. It is disposable: a completed checkpoint is the
+// only durable truth. Only names that this library makes are touched, and only under the lock.
+import { join } from "node:path";
+import type { Environment } from "../api/environment.ts";
+import { typedFileError } from "../environment/typed-error.ts";
+
+const kinds = ["db-", "fetch-", "capture-", "scan-", "view-", "dump-"];
+const SUFFIX_DIGITS = 16;
+
+export async function clearWorkingDirectory(environment: Environment, path: string): Promise<void> {
+  const { fileSystem } = environment;
+  try {
+    for (const name of await fileSystem.readDirectory(path)) {
+      const kind = kinds.find((prefix) => name.startsWith(prefix));
+      if (kind === undefined || name.length !== kind.length + SUFFIX_DIGITS) continue;
+      await fileSystem.removeTree(join(path, name));
+    }
+  } catch (cause) {
+    throw typedFileError(`clear ${path}`, cause);
+  }
+}
