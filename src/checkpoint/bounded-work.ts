@@ -1,3 +1,5 @@
+import { setMaxListeners } from "node:events";
+
 /**
  * Runs `work` on every item, at most `limit` at a time. After a failure or an abort nothing new
  * begins, and what is under way is awaited: once this has rejected, nothing runs any more. `work`
@@ -10,6 +12,7 @@ export async function runBounded<T>(
   work: (item: T, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const stop = new AbortController();
+  setMaxListeners(0, stop.signal); // One per piece of work under way: bounded by `limit`.
   const onAbort = (): void => stop.abort(signal?.reason);
   signal?.throwIfAborted();
   signal?.addEventListener("abort", onAbort, { once: true });

@@ -89,7 +89,8 @@ function lz4NapiCodec(library: Lz4Napi): BlockCodec {
       prefixed.set(block, SIZE_PREFIX_BYTES);
       try {
         const raw = library.uncompressSync(prefixed);
-        return raw.length === rawLength ? raw : undefined;
+        // A copy: memory of a native library cannot be moved to another thread.
+        return raw.length === rawLength ? Uint8Array.from(raw) : undefined;
       } catch {
         return undefined; // It throws for damaged blocks.
       }

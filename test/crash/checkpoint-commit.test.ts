@@ -67,6 +67,10 @@ async function inspect(
       });
     }
   }
+  // Metadata goes before its files: whatever metadata is left is whole, retained or not.
+  for await (const name of job.storage.list("metadata/")) {
+    await job.verify(await reader.load(Number(name.slice("metadata/".length))));
+  }
   // And the job goes on from there.
   await job.checkpoint(newestNumber + 1);
   await job.close();

@@ -6,11 +6,14 @@ import type { SharedFile, SnapshotResult } from "../../src/api/keyed-state-backe
 import { fetchBase } from "../../src/checkpoint/base-reader.ts";
 import { writeSstSet } from "../../src/checkpoint/base-writer.ts";
 import { openCheckpointStore } from "../../src/checkpoint/checkpoint-store.ts";
-import type { CheckpointStore, CommittedCheckpoint } from "../../src/checkpoint/checkpoint-store.ts";
+import type {
+  CheckpointStore,
+  CommittedCheckpoint,
+} from "../../src/checkpoint/checkpoint-store.ts";
 import { fileSystemStorage } from "../../src/checkpoint/file-system-storage.ts";
 import { memoryEnvironment } from "../../src/environment/memory-environment.ts";
 import type { MemoryEnvironment } from "../../src/environment/memory-environment.ts";
-import { MemoryFileSystem } from "../../src/environment/memory-file-system.ts";
+import type { MemoryFileSystem } from "../../src/environment/memory-file-system.ts";
 import type { CheckpointMetadata } from "../../src/format/metadata.ts";
 import { openWorkerPool } from "../../src/workers/worker-pool.ts";
 import type { WorkerPool } from "../../src/workers/worker-pool.ts";
@@ -160,4 +163,3 @@ export async function objectsOf(storage: CheckpointStorage): Promise<string[]> {
   for await (const name of storage.list("")) names.push(name);
   return names.sort();
 }
-

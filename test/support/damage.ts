@@ -35,5 +35,6 @@ function refuse(decode: () => unknown, context: string): void {
     thrown = error;
   }
   const isTyped = thrown instanceof CorruptionError || thrown instanceof UnsupportedFormatError;
-  assert.ok(isTyped, `${context}: ${thrown === undefined ? "accepted" : String(thrown)}`);
+  const what = thrown instanceof Error ? thrown.message : "accepted";
+  assert.ok(isTyped, `${context}: ${what}`);
 }

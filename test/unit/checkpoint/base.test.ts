@@ -129,11 +129,16 @@ describe("writing a base", () => {
     const key = new Uint8Array(8);
     const capture = { path: "/local", lengthBytes: 11, level: 0, number: 1 };
     const files = [{ ...capture, smallest: key, largest: key }];
-    const tools = { ...job, discard: (ids: readonly string[]) => discarded.push(...ids) };
+    const discard = (ids: readonly string[]): void => void discarded.push(...ids);
     await assert.rejects(
       writeSstSet(
         { lastSequence: 1, nextFile: 2, files, reuse: new Map() },
-        { storage: job.storage, pool: job.pool, environment: job.environment, discard: tools.discard },
+        {
+          storage: job.storage,
+          pool: job.pool,
+          environment: job.environment,
+          discard,
+        },
       ),
       { code: "VARVE_CORRUPTION", file: "/local" },
     );
@@ -154,7 +159,10 @@ describe("bounded work", () => {
       done.push(item);
     });
     assert.equal(most, 3);
-    assert.deepEqual(done.toSorted((a, b) => a - b), items);
+    assert.deepEqual(
+      done.toSorted((a, b) => a - b),
+      items,
+    );
     await runBounded([], 3, undefined, () => assert.fail());
   });
 

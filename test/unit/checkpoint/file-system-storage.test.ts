@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, realpathSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, onTestFinished, test } from "vitest";
 import type { CheckpointStorage } from "../../../src/api/checkpoint-storage.ts";
@@ -105,53 +113,63 @@ describe("file system storage", () => {
     assert.deepEqual(storage.stats(), { linkedFiles: 0, copiedFiles: 2 });
   });
 
-  test.skipIf(!isRoot)("works on overlayfs (skipped unless root and mountable)", async (context) => {
-    const root = temporaryDirectory(hasMemoryDisk ? "/dev/shm" : undefined);
-    for (const name of ["lower", "upper", "work", "merged"]) mkdirSync(join(root, name));
-    writeFileSync(join(root, "lower/below"), "below");
-    const layers = `lowerdir=${root}/lower,upperdir=${root}/upper,workdir=${root}/work`;
-    try {
-      const line = ["-t", "overlay", "overlay", "-o", layers, join(root, "merged")];
-      execFileSync("mount", line, { stdio: "ignore" });
-    } catch {
-      context.skip("overlayfs cannot be mounted here");
-    }
-    onTestFinished(() => void execFileSync("umount", ["-l", join(root, "merged")]));
-    const local = join(root, "merged");
-    const storage = fileSystemStorage(join(local, "store"));
-    await contract(storage, local);
-    await storage.putFile("files/below", join(local, "below")); // Linking copies it up first.
-    assert.equal(text(await storage.read("files/below", 10)), "below");
-  });
+  test.skipIf(!isRoot)(
+    "works on overlayfs (skipped unless root and mountable)",
+    async (context) => {
+      const root = temporaryDirectory(hasMemoryDisk ? "/dev/shm" : undefined);
+      for (const name of ["lower", "upper", "work", "merged"]) mkdirSync(join(root, name));
+      writeFileSync(join(root, "lower/below"), "below");
+      const layers = `lowerdir=${root}/lower,upperdir=${root}/upper,workdir=${root}/work`;
+      try {
+        const line = ["-t", "overlay", "overlay", "-o", layers, join(root, "merged")];
+        execFileSync("mount", line, { stdio: "ignore" });
+      } catch {
+        context.skip("overlayfs cannot be mounted here");
+      }
+      onTestFinished(() => void execFileSync("umount", ["-l", join(root, "merged")]));
+      const local = join(root, "merged");
+      const storage = fileSystemStorage(join(local, "store"));
+      await contract(storage, local);
+      await storage.putFile("files/below", join(local, "below")); // Linking copies it up first.
+      assert.equal(text(await storage.read("files/below", 10)), "below");
+    },
+  );
 
-  test.skipIf(!isRoot)("reads from a read-only mount and refuses to write (skipped unless root)", async (context) => {
-    const root = temporaryDirectory();
-    const writable = fileSystemStorage(join(root, "store"));
-    await contract(writable, root);
-    mkdirSync(join(root, "mounted"));
-    try {
-      execFileSync("mount", ["--bind", join(root, "store"), join(root, "mounted")], { stdio: "ignore" });
-      onTestFinished(() => void execFileSync("umount", ["-l", join(root, "mounted")]));
-      execFileSync("mount", ["-o", "remount,ro,bind", join(root, "mounted")], { stdio: "ignore" });
-    } catch {
-      context.skip("cannot mount here");
-    }
-    const storage = fileSystemStorage(join(root, "mounted"));
-    assert.equal(text(await storage.read("metadata/1", 100)), "one");
-    const local = join(root, "from-read-only");
-    await storage.fetchFile("files/b", local);
-    assert.equal(readFileSync(local, "utf8"), "bytes");
-    for (const write of [
-      () => storage.putBytes("files/new", bytes("x")),
-      () => storage.createIfAbsent("metadata/2", bytes("x")),
-      () => storage.replace("latest", bytes("x")),
-      () => storage.delete(["files/b"]),
-    ]) {
-      await assert.rejects(write(), (error: { code: string; cause: { code: string } }) => {
-        return error.code === "VARVE_STORAGE" && error.cause.code === "EROFS";
-      });
-    }
-  });
+  test.skipIf(!isRoot)(
+    "reads from a read-only mount and refuses to write (skipped unless root)",
+    async (context) => {
+      const root = temporaryDirectory();
+      const writable = fileSystemStorage(join(root, "store"));
+      await contract(writable, root);
+      mkdirSync(join(root, "mounted"));
+      try {
+        execFileSync("mount", ["--bind", join(root, "store"), join(root, "mounted")], {
+          stdio: "ignore",
+        });
+        onTestFinished(() => void execFileSync("umount", ["-l", join(root, "mounted")]));
+        execFileSync("mount", ["-o", "remount,ro,bind", join(root, "mounted")], {
+          stdio: "ignore",
+        });
+      } catch {
+        context.skip("cannot mount here");
+      }
+      const storage = fileSystemStorage(join(root, "mounted"));
+      assert.equal(text(await storage.read("metadata/1", 100)), "one");
+      const local = join(root, "from-read-only");
+      await storage.fetchFile("files/b", local);
+      assert.equal(readFileSync(local, "utf8"), "bytes");
+      for (const write of [
+        () => storage.putBytes("files/new", bytes("x")),
+        () => storage.createIfAbsent("metadata/2", bytes("x")),
+        () => storage.replace("latest", bytes("x")),
+        () => storage.delete(["files/b"]),
+      ]) {
+        await assert.rejects(write(), (error: { code: string; cause: { code: string } }) => {
+          return error.code === "VARVE_STORAGE" && error.cause.code === "EROFS";
+        });
+      }
+    },
+  );
 
   // With protected_hardlinks a process may not link a file it neither owns nor may write.
   const protects = ((): boolean => {

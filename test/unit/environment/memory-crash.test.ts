@@ -74,7 +74,10 @@ describe("a power loss in the memory file system", () => {
     for (let seed = 0; seed < 200; seed++) {
       const after = fileSystem.crash(seededRandom(seed));
       const bytes = await after.readFile("/log");
-      assert.ok(bytes.subarray(0, 1000).every((byte) => byte === 1), `seed ${seed}`);
+      assert.ok(
+        bytes.subarray(0, 1000).every((byte) => byte === 1),
+        `seed ${seed}`,
+      );
       lengths.add(bytes.length);
       if (bytes.subarray(1000).includes(0)) losesBlock++;
       if ((await after.stat("/unsynced")) === undefined) losesName++;

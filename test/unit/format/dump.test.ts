@@ -29,7 +29,10 @@ function rowsBytes(rows: readonly Row[]): Uint8Array {
   return concatenate(parts);
 }
 
-function dump(frames: readonly (readonly Row[])[], changed: { rowCount?: number } = {}): Uint8Array {
+function dump(
+  frames: readonly (readonly Row[])[],
+  changed: { rowCount?: number } = {},
+): Uint8Array {
   const raw = frames.map(rowsBytes);
   const totals = {
     frameCount: frames.length,
@@ -48,11 +51,7 @@ function decode(bytes: Uint8Array): Row[] {
   const rows: Row[] = [];
   readDump(bytes, tools, "d", (frame) => {
     readDumpRows(frame, "d", 0, (key, row) => {
-      rows.push([
-        Buffer.from(key).toString(),
-        row[0]!,
-        Buffer.from(row.subarray(1)).toString(),
-      ]);
+      rows.push([Buffer.from(key).toString(), row[0]!, Buffer.from(row.subarray(1)).toString()]);
     });
   });
   return rows;

@@ -18,9 +18,7 @@ function plain(list: FileList): unknown {
     JSON.stringify(list, (_name, value: unknown) =>
       value instanceof Uint8Array ? Buffer.from(value).toString("hex") : value,
     ).replaceAll(/\{"type":"Buffer","data":\[[\d,]*\]\}/g, (text) =>
-      JSON.stringify(
-        Buffer.from((JSON.parse(text) as { data: number[] }).data).toString("hex"),
-      ),
+      JSON.stringify(Buffer.from((JSON.parse(text) as { data: number[] }).data).toString("hex")),
     ),
   );
 }
@@ -88,7 +86,10 @@ describe("a file list", () => {
     ["a file twice", `0202${`${"11".repeat(16)}05${"aa".repeat(32)}01`.repeat(2)}`],
     ["bytes after the last file", "020000"],
     ["an absurd file length", `0201${"11".repeat(16)}ffffffffffffff7f${"aa".repeat(32)}01`],
-    ["a level above six", `0101010a${"11".repeat(16)}05${"aa".repeat(32)}070108${"00".repeat(8)}08`],
+    [
+      "a level above six",
+      `0101010a${"11".repeat(16)}05${"aa".repeat(32)}070108${"00".repeat(8)}08`,
+    ],
     ["a number not below the next", `0101010a${"11".repeat(16)}05${"aa".repeat(32)}000a08`],
     ["a key that is too short", `0101010a${"11".repeat(16)}05${"aa".repeat(32)}000107`],
     ["a key that is too long", `0101010a${"11".repeat(16)}05${"aa".repeat(32)}0001ffff7f`],

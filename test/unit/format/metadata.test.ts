@@ -162,7 +162,7 @@ describe("checkpoint metadata", () => {
       const text = exampleJson.replace('"policy":', `"${name}":{"polluted":1},"policy":`);
       assert.throws(() => decode(forged(text)), { code: "VARVE_UNSUPPORTED_FORMAT" });
     }
-    assert.equal((({}) as { polluted?: number }).polluted, undefined);
+    assert.equal(({} as { polluted?: number }).polluted, undefined);
   });
 
   test.for([

@@ -23,7 +23,11 @@ async function threads(options: { threads?: number; queueLengthMax?: number } = 
   return pool;
 }
 
-async function rowsOf(pool: WorkerPool, path: string, expected: { lengthBytes: number; sha256: string }) {
+async function rowsOf(
+  pool: WorkerPool,
+  path: string,
+  expected: { lengthBytes: number; sha256: string },
+) {
   const request = { path, lengthBytes: expected.lengthBytes, sha256: expected.sha256, file: "d" };
   const { buffers, rowCount } = await pool.submit("unpackDump", request);
   const rows: [string, number, string][] = [];
@@ -156,7 +160,10 @@ describe("the worker pool", () => {
       1,
     );
     await pool.submit("hashFile", { path: "x" });
-    assert.deepEqual(messages.map(({ isRepeated }) => isRepeated), [false, true]);
+    assert.deepEqual(
+      messages.map(({ isRepeated }) => isRepeated),
+      [false, true],
+    );
     deaths = 2;
     await assert.rejects(pool.submit("hashFile", { path: "x" }), {
       code: "VARVE_STORAGE",
@@ -306,7 +313,10 @@ describe("packing and unpacking a dump", () => {
       for (const [key] of await rowsOf(pool, file.path, file)) keys.push(key);
     }
     const expected = generations.flatMap(({ rows }) => rows.map(({ key }) => key));
-    assert.deepEqual(keys, expected.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))));
+    assert.deepEqual(
+      keys,
+      expected.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))),
+    );
   });
 
   test("leaves no files behind when it fails or is stopped", async () => {
@@ -332,7 +342,10 @@ describe("packing and unpacking a dump", () => {
     const { arena, chunks } = arenaOf([{ generation: 1, rows: [{ key: "a", value: "b" }] }]);
     const pathPrefix = join(temporaryDirectory(), "dump-");
     const packed = await pool.submit("packDump", {
-      ...{ arena, chunks, boundary: 1, pathPrefix },
+      arena,
+      chunks,
+      boundary: 1,
+      pathPrefix,
       fileRawBytes: 1_000_000,
     });
     const [file] = packed.files;
