@@ -31,41 +31,41 @@ export class ChunkLedger {
   end = 0;
   ownedCount = 0;
   undrainedCount = 0;
-  #activeChunk = 0;
-  #activeCount = 0;
+  private _activeChunk = 0;
+  private _activeCount = 0;
   // Chunks in the order they were opened. An entry counts while #place of its chunk points at it.
-  #queue: number[] = [];
-  #queueBase = 0;
-  #queueHead = 0;
-  readonly #place: Float64Array;
+  private _queue: number[] = [];
+  private _queueBase = 0;
+  private _queueHead = 0;
+  private readonly _place: Float64Array;
 
   constructor(pool: ChunkPool) {
     this.pool = pool;
     this.generation = new Int32Array(pool.chunkCount);
     this.liveUnits = new Int32Array(pool.chunkCount);
     this.usedUnits = new Int32Array(pool.chunkCount);
-    this.#place = new Float64Array(pool.chunkCount).fill(-1);
+    this._place = new Float64Array(pool.chunkCount).fill(-1);
   }
 
   get activeChunk(): number {
-    return this.#activeChunk;
+    return this._activeChunk;
   }
 
   /** Chunks of the active generation. */
   get activeCount(): number {
-    return this.#activeCount;
+    return this._activeCount;
   }
 
   /** Makes `chunk`, just taken from the pool, the one that takes records. */
   open(chunk: number): void {
-    this.#closeActive();
+    this._closeActive();
     this.generation[chunk] = this.active;
     this.liveUnits[chunk] = 0;
     this.usedUnits[chunk] = 0;
-    this.#place[chunk] = this.#queueBase + this.#queue.length;
-    this.#queue.push(chunk);
-    this.#activeChunk = chunk;
-    this.#activeCount++;
+    this._place[chunk] = this._queueBase + this._queue.length;
+    this._queue.push(chunk);
+    this._activeChunk = chunk;
+    this._activeCount++;
     this.ownedCount++;
     this.undrainedCount++;
     this.position = chunk << CHUNK_UNITS_SHIFT;
@@ -74,17 +74,17 @@ export class ChunkLedger {
 
   /** Ends the active generation and begins the next. Returns the ended one: the boundary. */
   seal(): number {
-    this.#closeActive();
-    this.#activeCount = 0;
+    this._closeActive();
+    this._activeCount = 0;
     assert(this.active < 0x7fff_fff0, "G1: generations are exhausted");
     return this.active++;
   }
 
-  #closeActive(): void {
-    if (this.#activeChunk === 0) return;
-    const chunk = this.#activeChunk;
+  private _closeActive(): void {
+    if (this._activeChunk === 0) return;
+    const chunk = this._activeChunk;
     this.usedUnits[chunk] = this.position - (chunk << CHUNK_UNITS_SHIFT);
-    this.#activeChunk = 0;
+    this._activeChunk = 0;
     this.position = 0;
     this.end = 0;
     if (this.liveUnits[chunk] === 0) this.releaseIfUnread(chunk);
@@ -101,7 +101,7 @@ export class ChunkLedger {
     const live = this.liveUnits[chunk]! - units;
     assert(live >= 0, "G2: more units superseded than live");
     this.liveUnits[chunk] = live;
-    if (live === 0 && chunk !== this.#activeChunk) this.releaseIfUnread(chunk);
+    if (live === 0 && chunk !== this._activeChunk) this.releaseIfUnread(chunk);
   }
 
   /** Gives a chunk without live records back, unless somebody may read it (G2). */
@@ -110,20 +110,20 @@ export class ChunkLedger {
   }
 
   release(chunk: number): void {
-    assert(chunk !== this.#activeChunk && !this.isRead(chunk), "G2: the chunk is in use");
+    assert(chunk !== this._activeChunk && !this.isRead(chunk), "G2: the chunk is in use");
     if (this.generation[chunk]! > this.drained) this.undrainedCount--;
-    if (this.generation[chunk] === this.active) this.#activeCount--;
+    if (this.generation[chunk] === this.active) this._activeCount--;
     this.generation[chunk] = 0;
-    this.#place[chunk] = -1;
+    this._place[chunk] = -1;
     this.ownedCount--;
     this.pool.release(chunk);
   }
 
   /** The chunk that has been clean for longest, or 0. */
   oldestClean(): number {
-    for (; this.#queueHead < this.#queue.length; this.#queueHead++) {
-      const chunk = this.#queue[this.#queueHead]!;
-      if (this.#place[chunk] !== this.#queueBase + this.#queueHead) continue;
+    for (; this._queueHead < this._queue.length; this._queueHead++) {
+      const chunk = this._queue[this._queueHead]!;
+      if (this._place[chunk] !== this._queueBase + this._queueHead) continue;
       return this.generation[chunk]! <= this.drained ? chunk : 0;
     }
     return 0;
@@ -137,13 +137,13 @@ export class ChunkLedger {
 
   /** Owned chunks with a generation in (after, upTo], oldest first. */
   extents(after: number, upTo: number): ChunkExtent[] {
-    this.#compactQueue();
+    this._compactQueue();
     const extents: ChunkExtent[] = [];
     for (const chunk of this.owned()) {
       const generation = this.generation[chunk]!;
       if (generation <= after || generation > upTo) continue;
       const usedUnits =
-        chunk === this.#activeChunk
+        chunk === this._activeChunk
           ? this.position - (chunk << CHUNK_UNITS_SHIFT)
           : this.usedUnits[chunk]!;
       extents.push({ chunk, generation, usedUnits });
@@ -153,9 +153,9 @@ export class ChunkLedger {
 
   /** Owned chunks, oldest first. */
   owned(): number[] {
-    return this.#queue.filter(
+    return this._queue.filter(
       (chunk, index) =>
-        index >= this.#queueHead && this.#place[chunk] === this.#queueBase + index,
+        index >= this._queueHead && this._place[chunk] === this._queueBase + index,
     );
   }
 
@@ -170,7 +170,7 @@ export class ChunkLedger {
     }
     this.undrainedCount = undrained;
     for (const chunk of this.owned()) {
-      if (this.liveUnits[chunk] === 0 && chunk !== this.#activeChunk) this.releaseIfUnread(chunk);
+      if (this.liveUnits[chunk] === 0 && chunk !== this._activeChunk) this.releaseIfUnread(chunk);
     }
   }
 
@@ -185,22 +185,22 @@ export class ChunkLedger {
       this.generation[chunk] = this.active;
       count++;
     }
-    this.#activeCount = count;
+    this._activeCount = count;
     for (const chunk of this.owned()) {
-      if (this.liveUnits[chunk] === 0 && chunk !== this.#activeChunk) this.release(chunk);
+      if (this.liveUnits[chunk] === 0 && chunk !== this._activeChunk) this.release(chunk);
     }
   }
 
-  #compactQueue(): void {
-    if (this.#queueHead < 1024) return;
-    this.#queue = this.#queue.slice(this.#queueHead);
-    this.#queueBase += this.#queueHead;
-    this.#queueHead = 0;
+  private _compactQueue(): void {
+    if (this._queueHead < 1024) return;
+    this._queue = this._queue.slice(this._queueHead);
+    this._queueBase += this._queueHead;
+    this._queueHead = 0;
   }
 
   /** Gives everything back. */
   releaseAll(): void {
     for (const chunk of this.owned()) this.pool.release(chunk);
-    this.#queue = [];
+    this._queue = [];
   }
 }

@@ -2,19 +2,19 @@
 export class Epochs {
   /** A small integer for good: a larger one would be boxed. */
   value = 1;
-  readonly #caches: { forget(): void }[] = [];
+  private readonly _caches: { forget(): void }[] = [];
 
   /** Has `cache` told when the counter starts again: what it remembers means nothing then. */
   add(cache: { forget(): void }): void {
-    this.#caches.push(cache);
+    this._caches.push(cache);
   }
 
   advance(): void {
-    if (++this.value >= 0x3fff_ffff) this.#restart();
+    if (++this.value >= 0x3fff_ffff) this._restart();
   }
 
-  #restart(): void {
+  private _restart(): void {
     this.value = 1;
-    for (const cache of this.#caches) cache.forget();
+    for (const cache of this._caches) cache.forget();
   }
 }

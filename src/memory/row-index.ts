@@ -19,19 +19,19 @@ export class RowIndex {
   /** Mask over word indexes. */
   mask: number = (2 << INITIAL_SLOTS_LOG2) - 1;
   count = 0;
-  #limit: number = Math.floor((1 << INITIAL_SLOTS_LOG2) * INDEX_LOAD);
+  private _limit: number = Math.floor((1 << INITIAL_SLOTS_LOG2) * INDEX_LOAD);
 
   get bytes(): number {
     return this.slots.byteLength;
   }
 
   get isFull(): boolean {
-    return this.count >= this.#limit;
+    return this.count >= this._limit;
   }
 
   /** Adds a slot for a key that has none. The caller has made room with `grow`. */
   insert(hash: number, reference: number): void {
-    assert(this.count < this.#limit, "I2: the index is too full");
+    assert(this.count < this._limit, "I2: the index is too full");
     const { slots, mask } = this;
     let at = (hash >>> this.shift) << 1;
     while (slots[at + 1] !== 0) at = (at + 2) & mask;
@@ -79,7 +79,7 @@ export class RowIndex {
     this.slots = new Int32Array(2 << log2);
     this.shift = 32 - log2;
     this.mask = (2 << log2) - 1;
-    this.#limit = Math.floor((1 << log2) * INDEX_LOAD);
+    this._limit = Math.floor((1 << log2) * INDEX_LOAD);
     const { slots, mask, shift } = this;
     for (let from = 0; from < old.length; from += 2) {
       const reference = old[from + 1]!;

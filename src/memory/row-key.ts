@@ -15,7 +15,7 @@ export class RowKey {
   hash = 0;
   // One view for each length met: LevelDB's binding takes the exact bytes, and a view per access
   // would be garbage.
-  readonly #views: (Uint8Array | undefined)[] = [];
+  private readonly _views: (Uint8Array | undefined)[] = [];
 
   constructor() {
     const bytes = new ArrayBuffer(SCRATCH_BYTES);
@@ -27,7 +27,7 @@ export class RowKey {
   view(): Uint8Array {
     const length = this.length;
     if (length > ROW_KEY_PREFIX_BYTES + KEY_PAYLOAD_BYTES_MAX) return this.u8.subarray(0, length);
-    return (this.#views[length] ??= this.u8.subarray(0, length));
+    return (this._views[length] ??= this.u8.subarray(0, length));
   }
 
   /** Zeroes the bytes from `length` to the next multiple of eight. */

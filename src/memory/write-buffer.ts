@@ -74,8 +74,8 @@ export class WriteBuffer {
   isPressed = false;
   /** Read hits in generations up to this one are copied forward: they are next to be recycled. */
   forwardUpTo = 0;
-  readonly #owner: BufferOwner;
-  #isStopped = false;
+  private readonly _owner: BufferOwner;
+  private _isStopped = false;
 
   constructor(
     pool: ChunkPool,
@@ -90,7 +90,7 @@ export class WriteBuffer {
     this.f64 = pool.f64;
     this.u8 = pool.u8;
     this.cold = cold;
-    this.#owner = owner;
+    this._owner = owner;
     pool.join();
     pool.changeIndexBytes(this.index.bytes);
   }
@@ -105,16 +105,16 @@ export class WriteBuffer {
   /** The key's row, read from the cold tier if need be; 0 if it has none; or APPEND_PENDING. */
   lookup(row: RowKey): number {
     const reference = findReference(this.index, this.i32, row.hash, row.words, row.length);
-    if (reference === 0) return this.#lookupCold(row);
-    if ((this.i32[(reference << 1) + 1]! & GONE) !== 0) return this.#lookupGone(row, reference);
+    if (reference === 0) return this._lookupCold(row);
+    if ((this.i32[(reference << 1) + 1]! & GONE) !== 0) return this._lookupGone(row, reference);
     this.counters[Counter.hotReads]!++;
     if (this.ledger.generation[reference >>> CHUNK_UNITS_SHIFT]! <= this.forwardUpTo) {
-      return this.#forward(row, reference);
+      return this._forward(row, reference);
     }
     return reference;
   }
 
-  #lookupGone(row: RowKey, reference: number): number {
+  private _lookupGone(row: RowKey, reference: number): number {
     if ((this.i32[(reference << 1) + 1]! & RecordFlag.tombstone) !== 0) {
       this.counters[Counter.hotReads]!++;
       return 0;
@@ -123,10 +123,10 @@ export class WriteBuffer {
       return APPEND_PENDING;
     }
     this.drop(row, reference); // The append is part of the stored row: it says nothing by itself.
-    return this.#lookupCold(row);
+    return this._lookupCold(row);
   }
 
-  #lookupCold(row: RowKey): number {
+  private _lookupCold(row: RowKey): number {
     const { cold } = this;
     if (cold === undefined || cold.isEmpty) return 0;
     const stored = cold.getSync(row.view());
@@ -144,8 +144,8 @@ export class WriteBuffer {
     const valueBytes = stored.length - 1;
     const units = recordUnits(row.length, valueBytes);
     this.makeRoom(units);
-    const reference = this.#append(row, header, valueBytes, units, RecordFlag.clean);
-    this.#insert(row.hash, reference);
+    const reference = this._append(row, header, valueBytes, units, RecordFlag.clean);
+    this._insert(row.hash, reference);
     this.u8.set(stored.subarray(1), this.valueOffset(reference));
     return reference;
   }
@@ -157,7 +157,7 @@ export class WriteBuffer {
     this.u8.set(stored.subarray(1), this.valueOffset(reference));
   }
 
-  #forward(row: RowKey, reference: number): number {
+  private _forward(row: RowKey, reference: number): number {
     const units = this.i32[(reference << 1) + 2]! >>> 16;
     const { ledger } = this;
     // Only into room that is open already: opening a chunk might recycle the very record.
@@ -168,7 +168,7 @@ export class WriteBuffer {
     ledger.liveUnits[target >>> CHUNK_UNITS_SHIFT]! += units;
     this.i32[(target << 1) + 1]! |= RecordFlag.clean; // Its generation is drained.
     this.i32[(target << 1) + 1]! &= ~RecordFlag.absentBelow;
-    this.#relink(row.hash, reference, target);
+    this._relink(row.hash, reference, target);
     this.counters[Counter.forwardedRows]!++;
     return target;
   }
@@ -188,13 +188,13 @@ export class WriteBuffer {
     isAbsent: boolean,
   ): number {
     let old = this.find(row);
-    if (old !== 0 && this.#fitsInPlace(row, old, header, valueBytes)) return old;
+    if (old !== 0 && this._fitsInPlace(row, old, header, valueBytes)) return old;
     const units = recordUnits(row.length, capacityBytes);
     if (this.makeRoom(units)) old = this.find(row);
-    const flags = this.#flagsOver(old, isAbsent);
-    const reference = this.#append(row, header, valueBytes, units, flags);
-    if (old === 0) this.#insert(row.hash, reference);
-    else this.#relink(row.hash, old, reference);
+    const flags = this._flagsOver(old, isAbsent);
+    const reference = this._append(row, header, valueBytes, units, flags);
+    if (old === 0) this._insert(row.hash, reference);
+    else this._relink(row.hash, old, reference);
     return reference;
   }
 
@@ -202,26 +202,26 @@ export class WriteBuffer {
   resize(row: RowKey, header: number, valueBytes: number, capacityBytes: number): number {
     let old = this.find(row);
     assert(old !== 0, "resize of a row that is not in the buffer");
-    if (this.#fitsInPlace(row, old, header, valueBytes)) return old;
+    if (this._fitsInPlace(row, old, header, valueBytes)) return old;
     const units = recordUnits(row.length, capacityBytes);
     if (this.makeRoom(units)) {
       old = this.lookup(row); // The clean original may have been recycled: then it is read again.
-      if (this.#fitsInPlace(row, old, header, valueBytes)) return old;
+      if (this._fitsInPlace(row, old, header, valueBytes)) return old;
       this.makeRoom(units);
       old = this.find(row);
       assert(old !== 0, "resize lost its row");
     }
     const kept = Math.min(valueBytes, this.valueBytes(old));
-    const flags = this.#flagsOver(old, false);
-    const reference = this.#append(row, header, valueBytes, units, flags);
+    const flags = this._flagsOver(old, false);
+    const reference = this._append(row, header, valueBytes, units, flags);
     const from = this.valueOffset(old);
     this.u8.copyWithin(this.valueOffset(reference), from, from + kept);
-    this.#relink(row.hash, old, reference);
+    this._relink(row.hash, old, reference);
     return reference;
   }
 
   /** Makes an active record with enough room hold a value of this length (W1). */
-  #fitsInPlace(row: RowKey, reference: number, header: number, valueBytes: number): boolean {
+  private _fitsInPlace(row: RowKey, reference: number, header: number, valueBytes: number): boolean {
     const { i32 } = this;
     if (this.ledger.generation[reference >>> CHUNK_UNITS_SHIFT] !== this.ledger.active) return false;
     const record = reference << 1;
@@ -283,9 +283,9 @@ export class WriteBuffer {
     const units = recordUnits(row.length, capacityBytes);
     this.makeRoom(units);
     const old = this.find(row);
-    const reference = this.#append(row, 0, valueBytes, units, RecordFlag.append);
+    const reference = this._append(row, 0, valueBytes, units, RecordFlag.append);
     if (old === 0) {
-      this.#insert(row.hash, reference);
+      this._insert(row.hash, reference);
     } else {
       const at = this.index.slotOf(row.hash, old);
       this.index.slots[at + 1] = reference;
@@ -330,7 +330,7 @@ export class WriteBuffer {
     return this.ledger.generation[reference >>> CHUNK_UNITS_SHIFT]!;
   }
 
-  #append(row: RowKey, header: number, valueBytes: number, units: number, flags: number): number {
+  private _append(row: RowKey, header: number, valueBytes: number, units: number, flags: number): number {
     const { i32, ledger } = this;
     const reference = ledger.position;
     ledger.position = reference + units;
@@ -349,7 +349,7 @@ export class WriteBuffer {
     return reference;
   }
 
-  #insert(hash: number, reference: number): void {
+  private _insert(hash: number, reference: number): void {
     if (this.index.isFull) {
       const before = this.index.bytes;
       this.index.grow();
@@ -359,13 +359,13 @@ export class WriteBuffer {
     this.index.insert(hash, reference);
   }
 
-  #relink(hash: number, old: number, reference: number): void {
+  private _relink(hash: number, old: number, reference: number): void {
     const at = this.index.slotOf(hash, old);
     this.index.slots[at + 1] = reference;
     this.supersede(old);
   }
 
-  #flagsOver(old: number, isAbsent: boolean): number {
+  private _flagsOver(old: number, isAbsent: boolean): number {
     if (old === 0) {
       const isKnown = isAbsent || this.cold === undefined || this.cold.isEmpty;
       return isKnown ? RecordFlag.absentBelow : 0; // W3
@@ -382,15 +382,15 @@ export class WriteBuffer {
     if (ledger.position + units <= ledger.end) return false;
     assert(units <= CHUNK_UNITS, "a record is larger than a chunk");
     if (this.cold !== undefined && ledger.activeCount >= this.sealAfterChunks) {
-      this.#owner.generationSealed(this.seal());
+      this._owner.generationSealed(this.seal());
     }
     let chunk = ledger.ownedCount < this.pool.quota ? this.pool.take() : 0;
-    while (chunk === 0 && this.#recycle()) chunk = this.pool.take();
+    while (chunk === 0 && this._recycle()) chunk = this.pool.take();
     if (chunk === 0) chunk = this.pool.take(); // Another member may have left some.
-    if (chunk === 0) this.#owner.exhausted();
+    if (chunk === 0) this._owner.exhausted();
     ledger.open(chunk);
     this.epochs.advance();
-    this.#afterOpening();
+    this._afterOpening();
     return true;
   }
 
@@ -412,13 +412,13 @@ export class WriteBuffer {
     this.updatePressure();
   }
 
-  #afterOpening(): void {
+  private _afterOpening(): void {
     const { ledger } = this;
     if (this.cold !== undefined) {
       const isShort = ledger.ownedCount + 2 > this.pool.quota;
       this.forwardUpTo = isShort ? ledger.oldestCleanGeneration() : 0;
     } else if (ledger.ownedCount + this.headroomChunks > this.pool.quota) {
-      this.#clean();
+      this._clean();
     }
     this.updatePressure();
   }
@@ -433,7 +433,7 @@ export class WriteBuffer {
 
   /** From now on every key has to be attended to: the backend serves no more. */
   stopServing(): void {
-    this.#isStopped = true;
+    this._isStopped = true;
     this.isPressed = true;
   }
 
@@ -446,7 +446,7 @@ export class WriteBuffer {
   }
 
   updatePressure(): void {
-    if (this.#isStopped) return;
+    if (this._isStopped) return;
     const { ledger } = this;
     const bound = this.cold === undefined ? ledger.ownedCount : ledger.undrainedCount;
     this.isPressed = this.pool.quota - bound < this.headroomChunks;
@@ -456,13 +456,13 @@ export class WriteBuffer {
   cleanAll(): void {
     for (let before = -1; before !== this.ledger.ownedCount;) {
       before = this.ledger.ownedCount;
-      this.#clean();
+      this._clean();
     }
     this.updatePressure();
   }
 
   /** Evicts the oldest clean chunk. */
-  #recycle(): boolean {
+  private _recycle(): boolean {
     const chunk = this.ledger.oldestClean();
     if (chunk === 0 || this.cold === undefined) return false;
     const { i32, index } = this;
@@ -472,7 +472,7 @@ export class WriteBuffer {
       const record = reference << 1;
       const units = i32[record + 2]! >>> 16;
       // An append record may be live and yet not in the index: a newer append took its slot.
-      if (i32[record + 3] === 0 && this.#isIndexed(i32[record]!, reference)) {
+      if (i32[record + 3] === 0 && this._isIndexed(i32[record]!, reference)) {
         index.removeAt(index.slotOf(i32[record]!, reference));
         this.counters[Counter.evictedRows]!++;
       }
@@ -484,7 +484,7 @@ export class WriteBuffer {
     return true;
   }
 
-  #isIndexed(hash: number, reference: number): boolean {
+  private _isIndexed(hash: number, reference: number): boolean {
     const { slots, mask, shift } = this.index;
     for (let at = (hash >>> shift) << 1; slots[at + 1] !== 0; at = (at + 2) & mask) {
       if (slots[at + 1] === reference) return true;
@@ -493,7 +493,7 @@ export class WriteBuffer {
   }
 
   /** Without a cold tier: moves the live records of sparse chunks into the open one. */
-  #clean(): void {
+  private _clean(): void {
     const { ledger, i32 } = this;
     const candidates = ledger
       .owned()
@@ -506,19 +506,19 @@ export class WriteBuffer {
       const end = start + ledger.usedUnits[chunk]!;
       for (let reference = start; reference < end; ) {
         const units = i32[(reference << 1) + 2]! >>> 16;
-        if (i32[(reference << 1) + 3] === 0) this.#move(reference, units);
+        if (i32[(reference << 1) + 3] === 0) this._move(reference, units);
         reference += units;
       }
     }
   }
 
-  #move(reference: number, units: number): void {
+  private _move(reference: number, units: number): void {
     const { ledger } = this;
     const target = ledger.position;
     ledger.position += units;
     this.u8.copyWithin(target * 8, reference * 8, (reference + units) * 8);
     ledger.liveUnits[target >>> CHUNK_UNITS_SHIFT]! += units;
-    this.#relink(this.i32[reference << 1]!, reference, target);
+    this._relink(this.i32[reference << 1]!, reference, target);
   }
 
   close(): void {

@@ -8,7 +8,7 @@ export class BufferedAggregatingState<In, Accumulator, Out>
   extends ValueRowState<Accumulator>
   implements AggregatingState<In, Out>
 {
-  readonly #aggregate: AggregateFunction<In, Accumulator, Out>;
+  private readonly _aggregate: AggregateFunction<In, Accumulator, Out>;
 
   constructor(
     host: StateHost,
@@ -17,18 +17,18 @@ export class BufferedAggregatingState<In, Accumulator, Out>
     aggregate: AggregateFunction<In, Accumulator, Out>,
   ) {
     super(host, schema, serializer);
-    this.#aggregate = aggregate;
+    this._aggregate = aggregate;
   }
 
   get(): Out | undefined {
     const accumulator = this.read();
-    return accumulator === undefined ? undefined : this.#aggregate.getResult(accumulator);
+    return accumulator === undefined ? undefined : this._aggregate.getResult(accumulator);
   }
 
   add(value: In): void {
     this.refuseUndefined(value, "add() takes a value");
-    const accumulator = this.read() ?? this.#aggregate.createAccumulator();
-    this.write(this.#aggregate.add(accumulator, value));
+    const accumulator = this.read() ?? this._aggregate.createAccumulator();
+    this.write(this._aggregate.add(accumulator, value));
   }
 
   mergeNamespaces(target: Key, sources: Iterable<Key>): void {
@@ -36,12 +36,12 @@ export class BufferedAggregatingState<In, Accumulator, Out>
     const collect = (): void => {
       const accumulator = this.read();
       if (accumulator === undefined) return;
-      merged = merged === undefined ? accumulator : this.#aggregate.merge(merged, accumulator);
+      merged = merged === undefined ? accumulator : this._aggregate.merge(merged, accumulator);
     };
     this.merge(target, sources, collect, () => {
       if (merged === undefined) return;
       const value = this.read();
-      this.write(value === undefined ? merged : this.#aggregate.merge(value, merged));
+      this.write(value === undefined ? merged : this._aggregate.merge(value, merged));
     });
   }
 }

@@ -6,14 +6,14 @@ import { CorruptionError } from "../errors.ts";
 export class ScratchSource implements ByteSource {
   offset = 0;
   end = 0;
-  #data: Uint8Array;
-  #buffer: Buffer;
-  #view: DataView;
+  private _data: Uint8Array;
+  private _buffer: Buffer;
+  private _view: DataView;
 
   constructor(data: Uint8Array) {
-    this.#data = data;
-    this.#buffer = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-    this.#view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+    this._data = data;
+    this._buffer = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+    this._view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   }
 
   get remaining(): number {
@@ -27,7 +27,7 @@ export class ScratchSource implements ByteSource {
     return this;
   }
 
-  #take(length: number): number {
+  private _take(length: number): number {
     const start = this.offset;
     if (length < 0 || start + length > this.end) {
       throw new CorruptionError("a serialized value is cut", "value", start);
@@ -37,34 +37,34 @@ export class ScratchSource implements ByteSource {
   }
 
   u8(): number {
-    return this.#data[this.#take(1)]!;
+    return this._data[this._take(1)]!;
   }
 
   u32(): number {
-    return this.#view.getUint32(this.#take(4), true);
+    return this._view.getUint32(this._take(4), true);
   }
 
   f64(): number {
-    return this.#view.getFloat64(this.#take(8), true);
+    return this._view.getFloat64(this._take(8), true);
   }
 
   varint(): number {
-    return readVarint(this.#data, this, this.end);
+    return readVarint(this._data, this, this.end);
   }
 
   bytes(length: number): Uint8Array {
-    const start = this.#take(length);
-    return new Uint8Array(this.#data.subarray(start, start + length));
+    const start = this._take(length);
+    return new Uint8Array(this._data.subarray(start, start + length));
   }
 
   utf8(length: number): string {
-    const start = this.#take(length);
-    return this.#buffer.toString("utf8", start, start + length);
+    const start = this._take(length);
+    return this._buffer.toString("utf8", start, start + length);
   }
 
   value<T>(serializer: Serializer<T>): T {
     const length = serializer.fixedBytes ?? this.varint();
-    const start = this.#take(length);
+    const start = this._take(length);
     const end = this.end;
     this.seek(start, length);
     const value = serializer.deserialize(this);

@@ -30,74 +30,74 @@ const BLIND_BYTES_MAX = 16_384;
 const SPARSE_CHUNKS_MIN = 8;
 
 export class ListRowsOfState {
-  readonly #buffer: WriteBuffer;
-  readonly #address: RowAddress;
-  readonly #name: string;
-  readonly #changeNumberBase: number;
+  private readonly _buffer: WriteBuffer;
+  private readonly _address: RowAddress;
+  private readonly _name: string;
+  private readonly _changeNumberBase: number;
 
   constructor(buffer: WriteBuffer, address: RowAddress, name: string, changeNumberBase: number) {
-    this.#buffer = buffer;
-    this.#address = address;
-    this.#name = name;
-    this.#changeNumberBase = changeNumberBase;
+    this._buffer = buffer;
+    this._address = address;
+    this._name = name;
+    this._changeNumberBase = changeNumberBase;
   }
 
   /** Appends encoded elements; reads nothing that is not in the buffer. */
   append(elements: Uint8Array, length: number): void {
-    const buffer = this.#buffer;
-    const row = this.#address.root();
+    const buffer = this._buffer;
+    const row = this._address.root();
     const reference = buffer.find(row);
     if (reference === 0) {
-      this.#appendToUnknown(elements, length);
+      this._appendToUnknown(elements, length);
       return;
     }
     const word1 = buffer.i32[(reference << 1) + 1]!;
     if ((word1 & RecordFlag.tombstone) !== 0) {
-      this.#store(elements.subarray(0, length), false);
+      this._store(elements.subarray(0, length), false);
     } else if ((word1 & RecordFlag.append) !== 0) {
-      this.#appendBlind(reference, elements, length);
+      this._appendBlind(reference, elements, length);
     } else if (buffer.header(reference) === RowKind.listPacked) {
-      this.#appendPacked(reference, elements, length);
+      this._appendPacked(reference, elements, length);
     } else {
-      this.#appendChunk(reference, elements, length);
+      this._appendChunk(reference, elements, length);
     }
   }
 
-  #appendToUnknown(elements: Uint8Array, length: number): void {
-    const buffer = this.#buffer;
+  private _appendToUnknown(elements: Uint8Array, length: number): void {
+    const buffer = this._buffer;
     if (buffer.cold === undefined || buffer.cold.isEmpty) {
-      this.#store(elements.subarray(0, length), true);
+      this._store(elements.subarray(0, length), true);
       return;
     }
     if (length > BLIND_BYTES_MAX) {
       this.load();
-      this.#appendLoaded(elements, length);
+      this._appendLoaded(elements, length);
       return;
     }
-    const row = this.#address.root();
+    const row = this._address.root();
     const bytes = ROOT_HEADER_BYTES + length;
     const reference = buffer.reserveAppend(row, bytes, bytes);
     copyBytes(elements, length, buffer.u8, buffer.valueOffset(reference) + ROOT_HEADER_BYTES);
   }
 
   /** Appends to a list whose root row, if it has one, is in the buffer. */
-  #appendLoaded(elements: Uint8Array, length: number): void {
-    const reference = this.#buffer.lookup(this.#address.root());
+  private _appendLoaded(elements: Uint8Array, length: number): void {
+    const reference = this._buffer.lookup(this._address.root());
     assert(reference !== APPEND_PENDING, "S1: the root was brought in");
-    if (reference === 0) this.#store(elements.subarray(0, length), true);
-    else if (this.#buffer.header(reference) === RowKind.listPacked) {
-      this.#appendPacked(reference, elements, length);
-    } else this.#appendChunk(reference, elements, length);
+    if (reference === 0) this._store(elements.subarray(0, length), true);
+    else if (this._buffer.header(reference) === RowKind.listPacked) {
+      this._appendPacked(reference, elements, length);
+    } else this._appendChunk(reference, elements, length);
   }
 
-  #appendBlind(reference: number, elements: Uint8Array, length: number): void {
-    const buffer = this.#buffer;
-    const row = this.#address.root();
+  private _appendBlind(reference: number, elements: Uint8Array, length: number): void {
+    const buffer = this._buffer;
+    const row = this._address.root();
     const { ledger } = buffer;
     const generation = buffer.generationOf(reference);
     if (generation <= ledger.drained) {
       buffer.drop(row, reference);
-      this.#appendToUnknown(elements, length);
+      this._appendToUnknown(elements, length);
       return;
     }
     const isActive = generation === ledger.active;
@@ -105,7 +105,7 @@ export class ListRowsOfState {
     const bytes = before + length;
     if (bytes > BLIND_BYTES_MAX) {
       this.load();
-      this.#appendLoaded(elements, length);
+      this._appendLoaded(elements, length);
       return;
     }
     let target = reference;
@@ -115,22 +115,22 @@ export class ListRowsOfState {
         return;
       }
       target = buffer.reserveAppend(row, bytes, bytes * 2);
-      if (isActive) this.#takeOver(reference, target, before);
+      if (isActive) this._takeOver(reference, target, before);
     }
     copyBytes(elements, length, buffer.u8, buffer.valueOffset(target) + before);
   }
 
   /** Moves references and elements of an append record to a larger one of the same generation. */
-  #takeOver(reference: number, target: number, bytes: number): void {
-    const buffer = this.#buffer;
+  private _takeOver(reference: number, target: number, bytes: number): void {
+    const buffer = this._buffer;
     assert(buffer.generationOf(target) === buffer.generationOf(reference), "S1: a seal in between");
     const from = buffer.valueOffset(reference);
     buffer.u8.copyWithin(buffer.valueOffset(target), from, from + bytes);
     buffer.supersede(reference);
   }
 
-  #appendPacked(reference: number, elements: Uint8Array, length: number): void {
-    const buffer = this.#buffer;
+  private _appendPacked(reference: number, elements: Uint8Array, length: number): void {
+    const buffer = this._buffer;
     const before = buffer.valueBytes(reference);
     const bytes = before + length;
     if (bytes - ROOT_HEADER_BYTES > LIST_PACKED_BYTES_MAX) {
@@ -138,18 +138,18 @@ export class ListRowsOfState {
       const all = new Uint8Array(bytes - ROOT_HEADER_BYTES);
       all.set(buffer.u8.subarray(from, from + before - ROOT_HEADER_BYTES));
       all.set(elements.subarray(0, length), before - ROOT_HEADER_BYTES);
-      this.#store(all, false);
+      this._store(all, false);
       return;
     }
-    const row = this.#address.root();
+    const row = this._address.root();
     const target = buffer.resize(row, RowKind.listPacked, bytes, bytes + (bytes >> 1));
     copyBytes(elements, length, buffer.u8, buffer.valueOffset(target) + before);
   }
 
-  #appendChunk(reference: number, elements: Uint8Array, length: number): void {
-    const buffer = this.#buffer;
-    const { chunkCount } = this.#directory(reference);
-    const row = this.#address.node(chunkCount - 1);
+  private _appendChunk(reference: number, elements: Uint8Array, length: number): void {
+    const buffer = this._buffer;
+    const { chunkCount } = this._directory(reference);
+    const row = this._address.node(chunkCount - 1);
     const last = buffer.find(row);
     const isHere = last !== 0 && (buffer.i32[(last << 1) + 1]! & RecordFlag.tombstone) === 0;
     const before = isHere ? buffer.valueBytes(last) : 0;
@@ -159,36 +159,36 @@ export class ListRowsOfState {
       copyBytes(elements, length, buffer.u8, buffer.valueOffset(target) + before);
       return;
     }
-    this.#write(mergeAppends(this.#stored(reference), [this.#asAppend(elements, length)]), false);
+    this._write(mergeAppends(this._stored(reference), [this._asAppend(elements, length)]), false);
   }
 
-  #asAppend(elements: Uint8Array, length: number): ListAppend {
+  private _asAppend(elements: Uint8Array, length: number): ListAppend {
     return { changeNumber: Number.MAX_SAFE_INTEGER, elements: elements.subarray(0, length) };
   }
 
   /** Makes these elements the whole list. No older rows of it may remain unaccounted for. */
-  #store(elements: Uint8Array, isAbsent: boolean): void {
-    this.#write(listRows(this.#changeNumber, elements), isAbsent);
+  private _store(elements: Uint8Array, isAbsent: boolean): void {
+    this._write(listRows(this._changeNumber, elements), isAbsent);
   }
 
-  get #changeNumber(): number {
-    return this.#changeNumberBase + this.#buffer.ledger.active;
+  private get _changeNumber(): number {
+    return this._changeNumberBase + this._buffer.ledger.active;
   }
 
-  #write(rows: ListRows, isAbsent: boolean): void {
-    const buffer = this.#buffer;
-    const change = this.#changeNumber;
+  private _write(rows: ListRows, isAbsent: boolean): void {
+    const buffer = this._buffer;
+    const change = this._changeNumber;
     for (const { index, row } of rows.chunks) {
-      this.#put(this.#address.node(index), row, isAbsent);
+      this._put(this._address.node(index), row, isAbsent);
     }
-    const reference = this.#put(this.#address.root(), rows.root, isAbsent);
+    const reference = this._put(this._address.root(), rows.root, isAbsent);
     const word = buffer.valueOffset(reference) >>> 2;
     buffer.i32[word] = change;
     buffer.i32[word + 1] = Math.floor(change / 4_294_967_296);
   }
 
-  #put(row: Parameters<WriteBuffer["reserve"]>[0], stored: Uint8Array, isAbsent: boolean): number {
-    const buffer = this.#buffer;
+  private _put(row: Parameters<WriteBuffer["reserve"]>[0], stored: Uint8Array, isAbsent: boolean): number {
+    const buffer = this._buffer;
     const bytes = stored.length - 1;
     const capacity = bytes + Math.min(SLACK_BYTES_MAX >> 1, bytes >> 1);
     const reference = buffer.reserve(row, stored[0]!, bytes, capacity, isAbsent);
@@ -198,20 +198,20 @@ export class ListRowsOfState {
 
   /** Brings the root row in, appends merged (S1). Reference, or 0 if the list is empty. */
   load(): number {
-    const buffer = this.#buffer;
-    const row = this.#address.root();
+    const buffer = this._buffer;
+    const row = this._address.root();
     const reference = buffer.lookup(row);
     if (reference !== APPEND_PENDING) return reference;
-    const appends = this.#takePending();
+    const appends = this._takePending();
     const root = buffer.cold?.getSync(row.view());
-    this.#write(mergeAppends(root, appends), false);
-    return buffer.find(this.#address.root());
+    this._write(mergeAppends(root, appends), false);
+    return buffer.find(this._address.root());
   }
 
   /** Takes the undrained blind appends of the list out of the buffer, oldest first. */
-  #takePending(): ListAppend[] {
-    const buffer = this.#buffer;
-    const row = this.#address.root();
+  private _takePending(): ListAppend[] {
+    const buffer = this._buffer;
+    const row = this._address.root();
     const appends: ListAppend[] = [];
     let reference = buffer.find(row);
     let generation = buffer.generationOf(reference);
@@ -221,7 +221,7 @@ export class ListRowsOfState {
       const older = buffer.i32[from >>> 2]!;
       const olderGeneration = buffer.i32[(from >>> 2) + 1]!;
       appends.push({
-        changeNumber: this.#changeNumberBase + generation,
+        changeNumber: this._changeNumberBase + generation,
         elements: buffer.u8.slice(from + ROOT_HEADER_BYTES, from + buffer.valueBytes(reference)),
       });
       buffer.supersede(reference);
@@ -233,7 +233,7 @@ export class ListRowsOfState {
 
   /** Calls `visit` with the arena range of each run of elements, in order. */
   visit(visit: (offset: number, bytes: number) => void): void {
-    const buffer = this.#buffer;
+    const buffer = this._buffer;
     const reference = this.load();
     if (reference === 0) return;
     if (buffer.header(reference) === RowKind.listPacked) {
@@ -241,27 +241,27 @@ export class ListRowsOfState {
       visit(from, buffer.valueBytes(reference) - ROOT_HEADER_BYTES);
       return;
     }
-    const { chunkCount } = this.#directory(reference);
+    const { chunkCount } = this._directory(reference);
     let total = 0;
     for (let index = 0; index < chunkCount; index++) {
-      const chunk = buffer.lookup(this.#address.node(index));
+      const chunk = buffer.lookup(this._address.node(index));
       if (chunk <= 0 || buffer.header(chunk) !== RowKind.listChunk) {
-        throw new CorruptionError(`chunk ${index} of list "${this.#name}" is missing`, "row", 0);
+        throw new CorruptionError(`chunk ${index} of list "${this._name}" is missing`, "row", 0);
       }
       const bytes = buffer.valueBytes(chunk);
       total += bytes;
       visit(buffer.valueOffset(chunk), bytes);
     }
-    if (chunkCount > SPARSE_CHUNKS_MIN && total < (chunkCount * LIST_CHUNK_BYTES) / 4) this.#pack();
+    if (chunkCount > SPARSE_CHUNKS_MIN && total < (chunkCount * LIST_CHUNK_BYTES) / 4) this._pack();
   }
 
   /** Rewrites a list that many small appends have scattered. */
-  #pack(): void {
+  private _pack(): void {
     const parts: Uint8Array[] = [];
-    const buffer = this.#buffer;
-    const { chunkCount } = this.#directory(buffer.lookup(this.#address.root()));
+    const buffer = this._buffer;
+    const { chunkCount } = this._directory(buffer.lookup(this._address.root()));
     for (let index = 0; index < chunkCount; index++) {
-      const chunk = buffer.lookup(this.#address.node(index));
+      const chunk = buffer.lookup(this._address.node(index));
       const from = buffer.valueOffset(chunk);
       parts.push(buffer.u8.slice(from, from + buffer.valueBytes(chunk)));
     }
@@ -270,29 +270,29 @@ export class ListRowsOfState {
 
   /** Makes these elements the whole list; none clears it. */
   replace(elements: Uint8Array): void {
-    const chunksBefore = this.#chunkBound();
+    const chunksBefore = this._chunkBound();
     if (elements.length === 0) {
-      this.#removeChunks(0, chunksBefore);
-      this.#buffer.remove(this.#address.root(), false);
+      this._removeChunks(0, chunksBefore);
+      this._buffer.remove(this._address.root(), false);
       return;
     }
-    const rows = listRows(this.#changeNumber, elements);
-    this.#write(rows, false);
-    this.#removeChunks(rows.chunks.length, chunksBefore);
+    const rows = listRows(this._changeNumber, elements);
+    this._write(rows, false);
+    this._removeChunks(rows.chunks.length, chunksBefore);
   }
 
   /** Number of chunks the list may have below, drains under way included. Forgets pending appends. */
-  #chunkBound(): number {
-    const buffer = this.#buffer;
-    const row = this.#address.root();
+  private _chunkBound(): number {
+    const buffer = this._buffer;
+    const row = this._address.root();
     const reference = buffer.lookup(row);
     if (reference === 0) return 0;
     if (reference !== APPEND_PENDING) {
       return buffer.header(reference) === RowKind.listDirectory
-        ? this.#directory(reference).chunkCount
+        ? this._directory(reference).chunkCount
         : 0;
     }
-    const pending = this.#takePending();
+    const pending = this._takePending();
     const root = buffer.cold?.getSync(row.view());
     const added = pending.reduce((sum, append) => sum + append.elements.length, 0);
     if (root !== undefined && root[0] === RowKind.listDirectory) {
@@ -302,19 +302,19 @@ export class ListRowsOfState {
     return total > LIST_PACKED_BYTES_MAX ? pending.length + newChunksMax(total) : 0;
   }
 
-  #removeChunks(first: number, end: number): void {
+  private _removeChunks(first: number, end: number): void {
     for (let index = first; index < end; index++) {
-      this.#buffer.remove(this.#address.node(index), false);
+      this._buffer.remove(this._address.node(index), false);
     }
   }
 
-  #directory(reference: number): ReturnType<typeof decodeListDirectory> {
-    return decodeListDirectory(this.#stored(reference));
+  private _directory(reference: number): ReturnType<typeof decodeListDirectory> {
+    return decodeListDirectory(this._stored(reference));
   }
 
   /** The stored form of a record: header byte and value, copied. */
-  #stored(reference: number): Uint8Array {
-    const buffer = this.#buffer;
+  private _stored(reference: number): Uint8Array {
+    const buffer = this._buffer;
     const bytes = buffer.valueBytes(reference);
     const from = buffer.valueOffset(reference);
     const stored = new Uint8Array(1 + bytes);

@@ -8,28 +8,28 @@ import { ListRowsOfState } from "./list-rows.ts";
 import { BufferedState, type StateHost, checkValueBytes } from "./state-core.ts";
 
 export class BufferedListState<T> extends BufferedState implements ListState<T> {
-  readonly #serializer: Serializer<T>;
-  readonly #rows: ListRowsOfState;
-  readonly #cursor = { offset: 0 };
+  private readonly _serializer: Serializer<T>;
+  private readonly _rows: ListRowsOfState;
+  private readonly _cursor = { offset: 0 };
 
   constructor(host: StateHost, schema: StateSchema, serializer: Serializer<T>) {
     super(host, schema);
-    this.#serializer = serializer;
-    this.#rows = new ListRowsOfState(host.buffer, this.address, this.name, host.changeNumberBase);
+    this._serializer = serializer;
+    this._rows = new ListRowsOfState(host.buffer, this.address, this.name, host.changeNumberBase);
   }
 
   get(): T[] {
     const elements: T[] = [];
     const { source } = this.host;
     const { u8 } = this.buffer;
-    const cursor = this.#cursor;
-    this.#rows.visit((offset, bytes) => {
+    const cursor = this._cursor;
+    this._rows.visit((offset, bytes) => {
       const end = offset + bytes;
       cursor.offset = offset;
       while (cursor.offset < end) {
         const length = readVarint(u8, cursor, end);
         const at = cursor.offset;
-        elements.push(this.#serializer.deserialize(source.seek(at, length)));
+        elements.push(this._serializer.deserialize(source.seek(at, length)));
         cursor.offset = at + length;
       }
     });
@@ -37,32 +37,32 @@ export class BufferedListState<T> extends BufferedState implements ListState<T> 
   }
 
   isEmpty(): boolean {
-    return this.#rows.load() === 0;
+    return this._rows.load() === 0;
   }
 
   add(element: T): void {
     this.address.root(); // Refuses before anything is serialized.
     const { sink } = this.host;
     sink.reset();
-    this.#encode(element);
-    this.#rows.append(sink.data, sink.length);
+    this._encode(element);
+    this._rows.append(sink.data, sink.length);
   }
 
   addAll(elements: Iterable<T>): void {
     this.address.root();
-    this.#encodeAll(elements);
+    this._encodeAll(elements);
     const { sink } = this.host;
-    if (sink.length > 0) this.#rows.append(sink.data, sink.length);
+    if (sink.length > 0) this._rows.append(sink.data, sink.length);
   }
 
   update(elements: Iterable<T>): void {
     this.address.root();
-    this.#encodeAll(elements);
-    this.#rows.replace(this.host.sink.written());
+    this._encodeAll(elements);
+    this._rows.replace(this.host.sink.written());
   }
 
   clear(): void {
-    this.#rows.replace(new Uint8Array(0));
+    this._rows.replace(new Uint8Array(0));
   }
 
   mergeNamespaces(target: Key, sources: Iterable<Key>): void {
@@ -73,27 +73,27 @@ export class BufferedListState<T> extends BufferedState implements ListState<T> 
     this.merge(target, sources, collect, () => this.addAll(all));
   }
 
-  #encodeAll(elements: Iterable<T>): void {
+  private _encodeAll(elements: Iterable<T>): void {
     if (typeof elements !== "object" || elements === null || !(Symbol.iterator in elements)) {
       throw new InvalidArgumentError(`list state "${this.name}" takes an iterable of elements`);
     }
     // Gathered first: the iterable may use states of its own, and with them the sink.
     const gathered = Array.isArray(elements) ? (elements as readonly T[]) : [...elements];
     this.host.sink.reset();
-    for (const element of gathered) this.#encode(element);
+    for (const element of gathered) this._encode(element);
   }
 
   /** Appends the element's length and bytes to the sink. */
-  #encode(element: T): void {
+  private _encode(element: T): void {
     this.refuseUndefined(element, "leave it out");
     const { sink } = this.host;
     const start = sink.length;
     sink.u8(0);
-    this.#serializer.serialize(element, sink);
+    this._serializer.serialize(element, sink);
     const bytes = sink.length - start - 1;
-    const { fixedBytes } = this.#serializer;
+    const { fixedBytes } = this._serializer;
     if (fixedBytes !== undefined && bytes !== fixedBytes) {
-      throw wrongLength(this.#serializer.fingerprint);
+      throw wrongLength(this._serializer.fingerprint);
     }
     if (bytes < 128) {
       sink.data[start] = bytes;

@@ -43,41 +43,41 @@ export class MapRowsOfState {
   readonly entry: EntryPosition = new EntryPosition();
   /** Grows with every change of any of the state's maps. */
   version = 0;
-  readonly #buffer: WriteBuffer;
-  readonly #address: RowAddress;
-  readonly #name: string;
+  private readonly _buffer: WriteBuffer;
+  private readonly _address: RowAddress;
+  private readonly _name: string;
   // The row with the entries that the last search looked at: ROOT for a packed map.
-  #leaf = ROOT;
-  #leafReference = 0;
+  private _leaf = ROOT;
+  private _leafReference = 0;
 
   constructor(buffer: WriteBuffer, address: RowAddress, name: string) {
-    this.#buffer = buffer;
-    this.#address = address;
-    this.#name = name;
+    this._buffer = buffer;
+    this._address = address;
+    this._name = name;
   }
 
   /** Looks for a key; `entry` then tells where it is. False if it is not there. */
   find(key: Uint8Array, keyBytes: number): boolean {
-    const buffer = this.#buffer;
-    let reference = buffer.lookup(this.#address.root());
-    this.#leaf = ROOT;
-    this.#leafReference = reference;
+    const buffer = this._buffer;
+    let reference = buffer.lookup(this._address.root());
+    this._leaf = ROOT;
+    this._leafReference = reference;
     if (reference === 0) return false;
     if (buffer.header(reference) !== RowKind.mapPacked) {
-      reference = this.#descend(reference, key, keyBytes);
-      this.#leafReference = reference;
+      reference = this._descend(reference, key, keyBytes);
+      this._leafReference = reference;
     }
     const start = buffer.valueOffset(reference);
     return findEntry(buffer.u8, start, start + buffer.valueBytes(reference), key, keyBytes, this.entry);
   }
 
   get isEmpty(): boolean {
-    return this.#buffer.lookup(this.#address.root()) === 0;
+    return this._buffer.lookup(this._address.root()) === 0;
   }
 
-  #descend(root: number, key: Uint8Array, keyBytes: number): number {
-    const buffer = this.#buffer;
-    if (buffer.header(root) !== RowKind.mapRoot) throw this.#damaged("root");
+  private _descend(root: number, key: Uint8Array, keyBytes: number): number {
+    const buffer = this._buffer;
+    if (buffer.header(root) !== RowKind.mapRoot) throw this._damaged("root");
     let start = buffer.valueOffset(root);
     let end = start + buffer.valueBytes(root);
     let height = buffer.u8[start + 4]!;
@@ -85,9 +85,9 @@ export class MapRowsOfState {
     for (;;) {
       const node = childFor(buffer.u8, start, end, key, keyBytes);
       const kind = height === 1 ? RowKind.mapLeaf : RowKind.mapInner;
-      const reference = this.#node(node, kind);
+      const reference = this._node(node, kind);
       if (height === 1) {
-        this.#leaf = node;
+        this._leaf = node;
         return reference;
       }
       height--;
@@ -96,49 +96,49 @@ export class MapRowsOfState {
     }
   }
 
-  #node(node: number, kind: number): number {
-    const reference = this.#buffer.lookup(this.#address.node(node));
-    if (reference <= 0 || this.#buffer.header(reference) !== kind) {
-      throw this.#damaged(`node ${node}`);
+  private _node(node: number, kind: number): number {
+    const reference = this._buffer.lookup(this._address.node(node));
+    if (reference <= 0 || this._buffer.header(reference) !== kind) {
+      throw this._damaged(`node ${node}`);
     }
     return reference;
   }
 
-  #damaged(what: string): CorruptionError {
-    return new CorruptionError(`${what} of a map of state "${this.#name}" is missing`, "row", 0);
+  private _damaged(what: string): CorruptionError {
+    return new CorruptionError(`${what} of a map of state "${this._name}" is missing`, "row", 0);
   }
 
   put(key: Uint8Array, keyBytes: number, value: Uint8Array, valueBytes: number): void {
-    const buffer = this.#buffer;
+    const buffer = this._buffer;
     this.version++;
     const isFound = this.find(key, keyBytes);
     const bytes = entryBytes(keyBytes, valueBytes);
-    if (this.#leafReference === 0) {
+    if (this._leafReference === 0) {
       const capacity = bytes <= 256 ? bytes * 4 : bytes;
-      const made = buffer.reserve(this.#address.root(), RowKind.mapPacked, bytes, capacity, true);
+      const made = buffer.reserve(this._address.root(), RowKind.mapPacked, bytes, capacity, true);
       writeEntry(buffer.u8, buffer.valueOffset(made), key, keyBytes, value, valueBytes);
       return;
     }
     const { entry } = this;
-    const start = buffer.valueOffset(this.#leafReference);
-    const before = buffer.valueBytes(this.#leafReference);
+    const start = buffer.valueOffset(this._leafReference);
+    const before = buffer.valueBytes(this._leafReference);
     const at = entry.offset - start;
     const replaced = isFound ? entry.end - entry.offset : 0;
     const after = before - replaced + bytes;
-    const limit = this.#leaf === ROOT ? MAP_PACKED_BYTES_MAX : MAP_LEAF_BYTES_MAX;
+    const limit = this._leaf === ROOT ? MAP_PACKED_BYTES_MAX : MAP_LEAF_BYTES_MAX;
     if (after > limit && after > before) {
-      this.#putSplitting(at, replaced, key, keyBytes, value, valueBytes);
+      this._putSplitting(at, replaced, key, keyBytes, value, valueBytes);
       return;
     }
-    const offset = this.#replaceRange(at, replaced, bytes, before);
+    const offset = this._replaceRange(at, replaced, bytes, before);
     writeEntry(buffer.u8, offset, key, keyBytes, value, valueBytes);
   }
 
   /** Makes `bytes` of room in place of `replaced` bytes at `at` of the leaf. Arena offset of the room. */
-  #replaceRange(at: number, replaced: number, bytes: number, before: number): number {
-    const buffer = this.#buffer;
-    const row = this.#leaf === ROOT ? this.#address.root() : this.#address.node(this.#leaf);
-    const kind = this.#leaf === ROOT ? RowKind.mapPacked : RowKind.mapLeaf;
+  private _replaceRange(at: number, replaced: number, bytes: number, before: number): number {
+    const buffer = this._buffer;
+    const row = this._leaf === ROOT ? this._address.root() : this._address.node(this._leaf);
+    const kind = this._leaf === ROOT ? RowKind.mapPacked : RowKind.mapLeaf;
     const after = before - replaced + bytes;
     const widest = Math.max(before, after);
     const capacity = widest + (after > before ? widest >> 1 : 0);
@@ -154,55 +154,55 @@ export class MapRowsOfState {
   remove(key: Uint8Array, keyBytes: number): void {
     if (!this.find(key, keyBytes)) return;
     this.version++;
-    const buffer = this.#buffer;
+    const buffer = this._buffer;
     const { entry } = this;
-    const before = buffer.valueBytes(this.#leafReference);
+    const before = buffer.valueBytes(this._leafReference);
     const removed = entry.end - entry.offset;
-    const at = entry.offset - buffer.valueOffset(this.#leafReference);
-    if (this.#leaf === ROOT && removed === before) {
-      buffer.remove(this.#address.root(), false);
+    const at = entry.offset - buffer.valueOffset(this._leafReference);
+    if (this._leaf === ROOT && removed === before) {
+      buffer.remove(this._address.root(), false);
       return;
     }
-    if (removed < before) this.#replaceRange(at, removed, 0, before);
-    if (this.#leaf !== ROOT && before - removed < MAP_LEAF_BYTES_MIN) {
-      this.#shrink(key, keyBytes, removed === before);
+    if (removed < before) this._replaceRange(at, removed, 0, before);
+    if (this._leaf !== ROOT && before - removed < MAP_LEAF_BYTES_MIN) {
+      this._shrink(key, keyBytes, removed === before);
     }
   }
 
   // -- changes of shape --------------------------------------------------------------------------
 
   /** Path from the root to the leaf that covers `key`, decoded. */
-  #path(key: Uint8Array, keyBytes: number): { steps: PathStep[]; nextNode: number; height: number } {
-    const reference = this.#buffer.lookup(this.#address.root());
-    if (reference <= 0) throw this.#damaged("root");
-    const root = decodeMapRoot(this.#payload(reference));
+  private _path(key: Uint8Array, keyBytes: number): { steps: PathStep[]; nextNode: number; height: number } {
+    const reference = this._buffer.lookup(this._address.root());
+    if (reference <= 0) throw this._damaged("root");
+    const root = decodeMapRoot(this._payload(reference));
     const steps: PathStep[] = [];
     let step = pick(ROOT, [...root.children], key, keyBytes);
     steps.push(step);
     for (let height = root.height; height > 1; height--) {
       const { node } = step.children[step.index]!;
-      const inner = this.#node(node, RowKind.mapInner);
-      step = pick(node, decodeChildren(this.#payload(inner)), key, keyBytes);
+      const inner = this._node(node, RowKind.mapInner);
+      step = pick(node, decodeChildren(this._payload(inner)), key, keyBytes);
       steps.push(step);
     }
     return { steps, nextNode: root.nextNode, height: root.height };
   }
 
-  #payload(reference: number): Uint8Array {
-    const from = this.#buffer.valueOffset(reference);
-    return this.#buffer.u8.slice(from, from + this.#buffer.valueBytes(reference));
+  private _payload(reference: number): Uint8Array {
+    const from = this._buffer.valueOffset(reference);
+    return this._buffer.u8.slice(from, from + this._buffer.valueBytes(reference));
   }
 
-  #write(node: number, kind: number, payload: Uint8Array, isNew: boolean): void {
-    const row = node === ROOT ? this.#address.root() : this.#address.node(node);
+  private _write(node: number, kind: number, payload: Uint8Array, isNew: boolean): void {
+    const row = node === ROOT ? this._address.root() : this._address.node(node);
     const spare = kind === RowKind.mapRoot || kind === RowKind.mapInner ? 0 : payload.length >> 1;
     const capacity = payload.length + spare;
-    const reference = this.#buffer.reserve(row, kind, payload.length, capacity, isNew);
-    this.#buffer.u8.set(payload, this.#buffer.valueOffset(reference));
+    const reference = this._buffer.reserve(row, kind, payload.length, capacity, isNew);
+    this._buffer.u8.set(payload, this._buffer.valueOffset(reference));
   }
 
   /** The leaf's entries with the new one in place; splits it as often as needed. */
-  #putSplitting(
+  private _putSplitting(
     at: number,
     replaced: number,
     key: Uint8Array,
@@ -210,47 +210,47 @@ export class MapRowsOfState {
     value: Uint8Array,
     valueBytes: number,
   ): void {
-    const old = this.#payload(this.#leafReference);
+    const old = this._payload(this._leafReference);
     const bytes = entryBytes(keyBytes, valueBytes);
     const entries = new Uint8Array(old.length - replaced + bytes);
     entries.set(old.subarray(0, at));
     writeEntry(entries, at, key, keyBytes, value, valueBytes);
     entries.set(old.subarray(at + replaced), at + bytes);
     const parts = splitEntries(entries, MAP_LEAF_BYTES_MAX * 2);
-    if (this.#leaf === ROOT) {
-      this.#plant(parts);
+    if (this._leaf === ROOT) {
+      this._plant(parts);
       return;
     }
-    const path = this.#path(key, keyBytes);
+    const path = this._path(key, keyBytes);
     let { nextNode } = path;
-    const leaf = this.#leaf;
+    const leaf = this._leaf;
     const fresh: MapChild[] = [];
     for (const [index, part] of parts.entries()) {
       const node = index === 0 ? leaf : nextNode++;
-      this.#write(node, RowKind.mapLeaf, part, false);
+      this._write(node, RowKind.mapLeaf, part, false);
       if (index > 0) fresh.push({ node, key: firstKey(part) });
     }
     const parent = path.steps.at(-1)!;
     parent.children.splice(parent.index + 1, 0, ...fresh);
-    this.#storePath(path.steps, nextNode, path.height);
+    this._storePath(path.steps, nextNode, path.height);
   }
 
   /** Turns a packed map into a tree of these leaves; one part stays packed. */
-  #plant(parts: readonly Uint8Array[]): void {
+  private _plant(parts: readonly Uint8Array[]): void {
     if (parts.length === 1) {
-      this.#write(ROOT, RowKind.mapPacked, parts[0]!, false);
+      this._write(ROOT, RowKind.mapPacked, parts[0]!, false);
       return;
     }
     const children = parts.map((part, node) => {
-      this.#write(node, RowKind.mapLeaf, part, false);
+      this._write(node, RowKind.mapLeaf, part, false);
       return { node, key: node === 0 ? new Uint8Array(0) : firstKey(part) };
     });
     const root = encodeMapRoot({ nextNode: parts.length, height: 1, children });
-    this.#write(ROOT, RowKind.mapRoot, root, false);
+    this._write(ROOT, RowKind.mapRoot, root, false);
   }
 
   /** Writes the changed end of a path and splits nodes that are too large, up to the root. */
-  #storePath(steps: readonly PathStep[], nextNodeBefore: number, height: number): void {
+  private _storePath(steps: readonly PathStep[], nextNodeBefore: number, height: number): void {
     let nextNode = nextNodeBefore;
     for (let level = steps.length - 1; level > 0; level--) {
       const { node, children } = steps[level]!;
@@ -258,18 +258,18 @@ export class MapRowsOfState {
       if (encodeChildren(children).length > MAP_DIRECTORY_BYTES_MAX && children.length > 3) {
         const right = children.splice(children.length >> 1);
         const fresh = { node: nextNode++, key: right[0]!.key };
-        this.#write(fresh.node, RowKind.mapInner, encodeChildren(withoutFirstKey(right)), false);
+        this._write(fresh.node, RowKind.mapInner, encodeChildren(withoutFirstKey(right)), false);
         parent.children.splice(parent.index + 1, 0, fresh);
       }
-      this.#write(node, RowKind.mapInner, encodeChildren(children), false);
+      this._write(node, RowKind.mapInner, encodeChildren(children), false);
     }
     let { children } = steps[0]!;
     let rootHeight = height;
     if (encodeChildren(children).length > MAP_DIRECTORY_BYTES_MAX && children.length > 3) {
       const right = children.splice(children.length >> 1);
       const [a, b] = [nextNode++, nextNode++];
-      this.#write(a, RowKind.mapInner, encodeChildren(children), false);
-      this.#write(b, RowKind.mapInner, encodeChildren(withoutFirstKey(right)), false);
+      this._write(a, RowKind.mapInner, encodeChildren(children), false);
+      this._write(b, RowKind.mapInner, encodeChildren(withoutFirstKey(right)), false);
       children = [
         { node: a, key: new Uint8Array(0) },
         { node: b, key: right[0]!.key },
@@ -277,78 +277,78 @@ export class MapRowsOfState {
       rootHeight++;
     }
     const root = encodeMapRoot({ nextNode, height: rootHeight, children });
-    this.#write(ROOT, RowKind.mapRoot, root, false);
+    this._write(ROOT, RowKind.mapRoot, root, false);
   }
 
   /** After a removal: drops an empty leaf, or merges a small one with its neighbour. */
-  #shrink(key: Uint8Array, keyBytes: number, isEmpty: boolean): void {
-    const { steps, nextNode, height } = this.#path(key, keyBytes);
+  private _shrink(key: Uint8Array, keyBytes: number, isEmpty: boolean): void {
+    const { steps, nextNode, height } = this._path(key, keyBytes);
     const parent = steps.at(-1)!;
     if (isEmpty) {
-      this.#dropChild(steps, steps.length - 1, height, nextNode);
+      this._dropChild(steps, steps.length - 1, height, nextNode);
       return;
     }
     const { children, index } = parent;
-    const leaf = this.#payload(this.#node(children[index]!.node, RowKind.mapLeaf));
+    const leaf = this._payload(this._node(children[index]!.node, RowKind.mapLeaf));
     const neighbour = index + 1 < children.length ? index + 1 : index - 1;
     if (neighbour < 0) {
-      if (steps.length === 1 && leaf.length < MAP_UNPACK_BYTES) this.#unpack(children[0]!.node, leaf);
+      if (steps.length === 1 && leaf.length < MAP_UNPACK_BYTES) this._unpack(children[0]!.node, leaf);
       return;
     }
     const left = Math.min(index, neighbour);
-    const other = this.#payload(this.#node(children[neighbour]!.node, RowKind.mapLeaf));
+    const other = this._payload(this._node(children[neighbour]!.node, RowKind.mapLeaf));
     if (leaf.length + other.length > MAP_LEAF_BYTES_MAX / 2) return;
     const both = left === index ? Buffer.concat([leaf, other]) : Buffer.concat([other, leaf]);
     const gone = children[left + 1]!.node;
     if (children.length === 2 && steps.length === 1 && both.length < MAP_UNPACK_BYTES) {
-      this.#buffer.remove(this.#address.node(gone), false);
-      this.#unpack(children[left]!.node, both);
+      this._buffer.remove(this._address.node(gone), false);
+      this._unpack(children[left]!.node, both);
       return;
     }
-    this.#write(children[left]!.node, RowKind.mapLeaf, both, false);
-    this.#buffer.remove(this.#address.node(gone), false);
+    this._write(children[left]!.node, RowKind.mapLeaf, both, false);
+    this._buffer.remove(this._address.node(gone), false);
     children.splice(left + 1, 1);
-    this.#storePath(steps, nextNode, height);
+    this._storePath(steps, nextNode, height);
   }
 
-  #unpack(leaf: number, entries: Uint8Array): void {
-    this.#buffer.remove(this.#address.node(leaf), false);
-    this.#write(ROOT, RowKind.mapPacked, entries, false);
+  private _unpack(leaf: number, entries: Uint8Array): void {
+    this._buffer.remove(this._address.node(leaf), false);
+    this._write(ROOT, RowKind.mapPacked, entries, false);
   }
 
   /** Removes the child taken at `level` and every node that is empty without it. */
-  #dropChild(steps: PathStep[], level: number, height: number, nextNode: number): void {
+  private _dropChild(steps: PathStep[], level: number, height: number, nextNode: number): void {
     const { node, children, index } = steps[level]!;
-    this.#buffer.remove(this.#address.node(children[index]!.node), false);
+    this._buffer.remove(this._address.node(children[index]!.node), false);
     children.splice(index, 1);
     if (children.length > 0) {
       if (index === 0) children[0] = { node: children[0]!.node, key: new Uint8Array(0) }; // M2
-      this.#storePath(steps.slice(0, level + 1), nextNode, height);
+      this._storePath(steps.slice(0, level + 1), nextNode, height);
     } else if (node === ROOT) {
-      this.#buffer.remove(this.#address.root(), false);
+      this._buffer.remove(this._address.root(), false);
     } else {
-      this.#dropChild(steps, level - 1, height, nextNode);
+      this._dropChild(steps, level - 1, height, nextNode);
     }
   }
 
   clear(): void {
     this.version++;
-    const reference = this.#buffer.lookup(this.#address.root());
+    const reference = this._buffer.lookup(this._address.root());
     if (reference === 0) return;
-    if (this.#buffer.header(reference) === RowKind.mapRoot) {
-      const { height, children } = decodeMapRoot(this.#payload(reference));
-      this.#removeChildren(children, height);
+    if (this._buffer.header(reference) === RowKind.mapRoot) {
+      const { height, children } = decodeMapRoot(this._payload(reference));
+      this._removeChildren(children, height);
     }
-    this.#buffer.remove(this.#address.root(), false);
+    this._buffer.remove(this._address.root(), false);
   }
 
-  #removeChildren(children: readonly MapChild[], height: number): void {
+  private _removeChildren(children: readonly MapChild[], height: number): void {
     for (const { node } of children) {
       if (height > 1) {
-        const inner = this.#node(node, RowKind.mapInner);
-        this.#removeChildren(decodeChildren(this.#payload(inner)), height - 1);
+        const inner = this._node(node, RowKind.mapInner);
+        this._removeChildren(decodeChildren(this._payload(inner)), height - 1);
       }
-      this.#buffer.remove(this.#address.node(node), false);
+      this._buffer.remove(this._address.node(node), false);
     }
   }
 
@@ -356,10 +356,10 @@ export class MapRowsOfState {
 
   /** Moves `entry` to the first entry above `key`, or the very first without one. False at the end. */
   seekAfter(key: Uint8Array | undefined): boolean {
-    const buffer = this.#buffer;
+    const buffer = this._buffer;
     const target = key ?? new Uint8Array(0);
     const isFound = this.find(target, target.length);
-    if (this.#leafReference === 0) return false;
+    if (this._leafReference === 0) return false;
     const { entry } = this;
     const end = this.leafEnd;
     const isAtKey = isFound && key !== undefined;
@@ -368,17 +368,17 @@ export class MapRowsOfState {
       readEntry(buffer.u8, offset, end, entry);
       return true;
     }
-    return this.#leaf !== ROOT && this.#firstOfNextLeaf(target);
+    return this._leaf !== ROOT && this._firstOfNextLeaf(target);
   }
 
   /** Where the entries of the leaf of the last search end. */
   get leafEnd(): number {
-    const reference = this.#leafReference;
-    return this.#buffer.valueOffset(reference) + this.#buffer.valueBytes(reference);
+    const reference = this._leafReference;
+    return this._buffer.valueOffset(reference) + this._buffer.valueBytes(reference);
   }
 
-  #firstOfNextLeaf(key: Uint8Array): boolean {
-    const { steps } = this.#path(key, key.length);
+  private _firstOfNextLeaf(key: Uint8Array): boolean {
+    const { steps } = this._path(key, key.length);
     for (let level = steps.length - 1; level >= 0; level--) {
       const { children, index } = steps[level]!;
       if (index + 1 >= children.length) continue;
@@ -386,7 +386,7 @@ export class MapRowsOfState {
       const next = children[index + 1]!.key;
       this.find(next, next.length);
       const { entry } = this;
-      readEntry(this.#buffer.u8, this.#buffer.valueOffset(this.#leafReference), this.leafEnd, entry);
+      readEntry(this._buffer.u8, this._buffer.valueOffset(this._leafReference), this.leafEnd, entry);
       return true;
     }
     return false;

@@ -9,29 +9,29 @@ import { MapRowsOfState } from "./map-rows.ts";
 import { BufferedState, type StateHost, checkValueBytes } from "./state-core.ts";
 
 export class BufferedMapState<K, V> extends BufferedState implements MapState<K, V> {
-  readonly #key: Pick<Serializer<K>, "serialize" | "deserialize">;
-  readonly #value: Serializer<V>;
-  readonly #rows: MapRowsOfState;
+  private readonly _key: Pick<Serializer<K>, "serialize" | "deserialize">;
+  private readonly _value: Serializer<V>;
+  private readonly _rows: MapRowsOfState;
 
   constructor(host: StateHost, schema: StateSchema, key: Serializer<K>, value: Serializer<V>) {
     super(host, schema);
-    this.#key = key.ordered ?? key;
-    this.#value = value;
-    this.#rows = new MapRowsOfState(host.buffer, this.address, this.name);
+    this._key = key.ordered ?? key;
+    this._value = value;
+    this._rows = new MapRowsOfState(host.buffer, this.address, this.name);
   }
 
   get(key: K): V | undefined {
-    this.#encodeKey(key);
+    this._encodeKey(key);
     const { keySink, source } = this.host;
-    if (!this.#rows.find(keySink.data, keySink.length)) return undefined;
-    const { entry } = this.#rows;
-    return this.#value.deserialize(source.seek(entry.valueOffset, entry.valueBytes));
+    if (!this._rows.find(keySink.data, keySink.length)) return undefined;
+    const { entry } = this._rows;
+    return this._value.deserialize(source.seek(entry.valueOffset, entry.valueBytes));
   }
 
   contains(key: K): boolean {
-    this.#encodeKey(key);
+    this._encodeKey(key);
     const { keySink } = this.host;
-    return this.#rows.find(keySink.data, keySink.length);
+    return this._rows.find(keySink.data, keySink.length);
   }
 
   put(key: K, value: V): void {
@@ -39,12 +39,12 @@ export class BufferedMapState<K, V> extends BufferedState implements MapState<K,
     this.address.root(); // Refuses before anything is serialized.
     const { keySink, sink } = this.host;
     sink.reset();
-    this.#value.serialize(value, sink);
-    const { fixedBytes, fingerprint } = this.#value;
+    this._value.serialize(value, sink);
+    const { fixedBytes, fingerprint } = this._value;
     if (fixedBytes !== undefined && fixedBytes !== sink.length) throw wrongLength(fingerprint);
-    this.#encodeKey(key);
+    this._encodeKey(key);
     checkValueBytes(this.name, sink.length + keySink.length + 16);
-    this.#rows.put(keySink.data, keySink.length, sink.data, sink.length);
+    this._rows.put(keySink.data, keySink.length, sink.data, sink.length);
   }
 
   putAll(entries: Iterable<readonly [K, V]>): void {
@@ -55,48 +55,48 @@ export class BufferedMapState<K, V> extends BufferedState implements MapState<K,
     // All are tried before the first is put: a value that cannot be held changes nothing.
     for (const [key, value] of gathered) {
       this.refuseUndefined(value, "leave it out");
-      this.#encodeKey(key);
+      this._encodeKey(key);
       this.host.sink.reset();
-      this.#value.serialize(value, this.host.sink);
+      this._value.serialize(value, this.host.sink);
       checkValueBytes(this.name, this.host.sink.length + this.host.keySink.length + 16);
     }
     for (const [key, value] of gathered) this.put(key, value);
   }
 
   remove(key: K): void {
-    this.#encodeKey(key);
-    this.#rows.remove(this.host.keySink.data, this.host.keySink.length);
+    this._encodeKey(key);
+    this._rows.remove(this.host.keySink.data, this.host.keySink.length);
   }
 
   isEmpty(): boolean {
-    return this.#rows.isEmpty;
+    return this._rows.isEmpty;
   }
 
   clear(): void {
-    this.#rows.clear();
+    this._rows.clear();
   }
 
   entries(): IterableIterator<[K, V]> {
-    return this.#iterate((key, value) => [key(), value()]);
+    return this._iterate((key, value) => [key(), value()]);
   }
 
   mapKeys(): IterableIterator<K> {
-    return this.#iterate((key) => key());
+    return this._iterate((key) => key());
   }
 
   values(): IterableIterator<V> {
-    return this.#iterate((_key, value) => value());
+    return this._iterate((_key, value) => value());
   }
 
   [Symbol.iterator](): IterableIterator<[K, V]> {
     return this.entries();
   }
 
-  #encodeKey(key: K): void {
+  private _encodeKey(key: K): void {
     this.refuseUndefined(key, "a map key is a value");
     const { keySink } = this.host;
     keySink.reset();
-    this.#key.serialize(key, keySink);
+    this._key.serialize(key, keySink);
     if (keySink.length > KEY_PAYLOAD_BYTES_MAX) {
       throw new InvalidArgumentError(
         `a map key of state "${this.name}" takes ${keySink.length} bytes; the limit is ${KEY_PAYLOAD_BYTES_MAX}`,
@@ -108,9 +108,9 @@ export class BufferedMapState<K, V> extends BufferedState implements MapState<K,
    * Remembers the last key and goes on after it, so that changes made meanwhile neither repeat nor
    * skip an entry; where nothing changed it goes on from the entry itself.
    */
-  #iterate<R>(pick: (key: () => K, value: () => V) => R): IterableIterator<R> {
+  private _iterate<R>(pick: (key: () => K, value: () => V) => R): IterableIterator<R> {
     const { host, address, buffer } = this;
-    const rows = this.#rows;
+    const rows = this._rows;
     const { source } = host;
     const { entry } = rows;
     address.root(); // Refuses without a current key.
@@ -118,10 +118,10 @@ export class BufferedMapState<K, V> extends BufferedState implements MapState<K,
     let last: Uint8Array | undefined;
     let [version, epoch, nextOffset, end] = [-1, 0, 0, 0];
     let isDone = false;
-    const key = (): K => this.#key.deserialize(source.seek(entry.keyOffset, entry.keyBytes));
-    const value = (): V => this.#value.deserialize(source.seek(entry.valueOffset, entry.valueBytes));
+    const key = (): K => this._key.deserialize(source.seek(entry.keyOffset, entry.keyBytes));
+    const value = (): V => this._value.deserialize(source.seek(entry.valueOffset, entry.valueBytes));
     const advance = (): boolean => {
-      if (!address.isSame(keyToken)) {
+      if (epoch !== buffer.epochs.value && !address.isSame(keyToken)) {
         throw new InvalidArgumentError(
           `an iterator of map state "${this.name}" outlived its current key or namespace`,
         );

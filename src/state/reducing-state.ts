@@ -5,7 +5,7 @@ import type { StateHost } from "./state-core.ts";
 import { ValueRowState } from "./value-row.ts";
 
 export class BufferedReducingState<T> extends ValueRowState<T> implements ReducingState<T> {
-  readonly #reduce: (accumulated: T, value: T) => T;
+  private readonly _reduce: (accumulated: T, value: T) => T;
 
   constructor(
     host: StateHost,
@@ -14,7 +14,7 @@ export class BufferedReducingState<T> extends ValueRowState<T> implements Reduci
     reduce: (accumulated: T, value: T) => T,
   ) {
     super(host, schema, serializer);
-    this.#reduce = reduce;
+    this._reduce = reduce;
   }
 
   get(): T | undefined {
@@ -24,7 +24,7 @@ export class BufferedReducingState<T> extends ValueRowState<T> implements Reduci
   add(value: T): void {
     this.refuseUndefined(value, "add() takes a value");
     const before = this.read();
-    this.write(before === undefined ? value : this.#reduce(before, value));
+    this.write(before === undefined ? value : this._reduce(before, value));
   }
 
   mergeNamespaces(target: Key, sources: Iterable<Key>): void {
@@ -32,12 +32,12 @@ export class BufferedReducingState<T> extends ValueRowState<T> implements Reduci
     const collect = (): void => {
       const value = this.read();
       if (value === undefined) return;
-      merged = merged === undefined ? value : this.#reduce(merged, value);
+      merged = merged === undefined ? value : this._reduce(merged, value);
     };
     this.merge(target, sources, collect, () => {
       if (merged === undefined) return;
       const value = this.read();
-      this.write(value === undefined ? merged : this.#reduce(value, merged));
+      this.write(value === undefined ? merged : this._reduce(value, merged));
     });
   }
 }

@@ -10,78 +10,75 @@ import { type KeyContext, encodeNamespace } from "./key-context.ts";
 export class RowAddress {
   /** Row key made by `root` or `node`. */
   row: RowKey;
-  readonly #context: KeyContext;
-  readonly #name: string;
+  private readonly _context: KeyContext;
+  private readonly _name: string;
   /** The state's part of the first two words of its row keys, and of its rows' hashes. */
   readonly stateHigh: number;
   readonly stateLow: number;
   readonly seed: number;
-  readonly #ownRow: RowKey | undefined;
-  readonly #nodeRow: RowKey = new RowKey();
-  readonly #hasNamespaces: boolean;
-  #namespace: Uint8Array | undefined = undefined;
-  #namespaceHash = 0;
-  #namespaceCount = 0;
+  private readonly _ownRow: RowKey | undefined;
+  private readonly _nodeRow: RowKey = new RowKey();
+  private readonly _hasNamespaces: boolean;
+  private _namespace: Uint8Array | undefined = undefined;
+  private _namespaceHash = 0;
 
   constructor(context: KeyContext, name: string, stateId: number, hasNamespaces: boolean) {
-    this.#context = context;
-    this.#name = name;
+    this._context = context;
+    this._name = name;
     this.stateHigh = ((stateId >>> 24) << 16) | ((stateId >>> 16) << 24);
     this.stateLow = ((stateId >>> 8) & 0xff) | ((stateId & 0xff) << 8);
     this.seed = stateSeed(stateId);
-    this.#hasNamespaces = hasNamespaces;
-    this.#ownRow = hasNamespaces ? new RowKey() : undefined;
-    this.row = this.#ownRow ?? context.row;
+    this._hasNamespaces = hasNamespaces;
+    this._ownRow = hasNamespaces ? new RowKey() : undefined;
+    this.row = this._ownRow ?? context.row;
   }
 
   get hasNamespaces(): boolean {
-    return this.#hasNamespaces;
+    return this._hasNamespaces;
   }
 
   setNamespace(namespace: Key): void {
-    if (!this.#hasNamespaces) {
+    if (!this._hasNamespaces) {
       throw new InvalidArgumentError(
-        `state "${this.#name}" was declared without namespaces: declare it with namespaces: true`,
+        `state "${this._name}" was declared without namespaces: declare it with namespaces: true`,
       );
     }
-    this.#namespace = encodeNamespace(namespace);
-    this.#namespaceHash = namespaceHash(murmurBytes(0, this.#namespace));
-    this.#namespaceCount++;
-    this.#context.epochs.advance();
+    this._namespace = encodeNamespace(namespace);
+    this._namespaceHash = namespaceHash(murmurBytes(0, this._namespace));
+    this._context.epochs.advance();
   }
 
-  /** Names the current key and namespace as long as neither is set anew. */
-  token(): readonly [number, number] {
-    return [this.#context.keyCount, this.#namespaceCount];
+  /** The current root row key, to tell later whether it is still the current one. */
+  token(): Uint8Array {
+    return this.root().view().slice();
   }
 
-  isSame(token: readonly [number, number]): boolean {
-    return token[0] === this.#context.keyCount && token[1] === this.#namespaceCount;
+  isSame(token: Uint8Array): boolean {
+    return this._context.isSet && Buffer.compare(this.root().view(), token) === 0;
   }
 
   /** The namespace's bytes: part of what a value of another namespace must not be mixed with. */
   get namespace(): Uint8Array | undefined {
-    return this.#namespace;
+    return this._namespace;
   }
 
   restoreNamespace(namespace: Uint8Array | undefined): void {
-    this.#namespace = namespace;
+    this._namespace = namespace;
     if (namespace !== undefined) {
-      this.#namespaceHash = namespaceHash(murmurBytes(0, namespace));
+      this._namespaceHash = namespaceHash(murmurBytes(0, namespace));
     }
-    this.#namespaceCount++;
-    this.#context.epochs.advance();
+    this._context.epochs.advance();
   }
 
   /** Makes `row` the root row of the current key. Throws if no key is set. */
   root(): RowKey {
-    const context = this.#context;
-    if (!context.isSet) this.#refuse();
+    const context = this._context;
+    if (!context.isSet) this._refuse();
     context.materialize();
-    const row = this.#ownRow ?? context.row;
+    const row = this._ownRow ?? context.row;
     const { words } = row;
     let hash = context.hash ^ this.seed;
-    if (this.#ownRow !== undefined) hash = this.#addNamespace(row, hash);
+    if (this._ownRow !== undefined) hash = this._addNamespace(row, hash);
     else row.length = context.length;
     words[0] = context.groupWord | this.stateHigh;
     words[1] = context.tagWord | this.stateLow;
@@ -90,25 +87,25 @@ export class RowAddress {
     return row;
   }
 
-  #addNamespace(row: RowKey, hash: number): number {
-    const context = this.#context;
-    const namespace = this.#namespace;
+  private _addNamespace(row: RowKey, hash: number): number {
+    const context = this._context;
+    const namespace = this._namespace;
     if (namespace === undefined) {
       throw new InvalidArgumentError(
-        `state "${this.#name}" has namespaces: call setCurrentNamespace first`,
+        `state "${this._name}" has namespaces: call setCurrentNamespace first`,
       );
     }
     row.u8.set(context.row.u8.subarray(8, context.length), 8);
     row.u8.set(namespace, context.length);
     row.length = context.length + namespace.length;
     row.pad();
-    return Math.imul(hash, this.#namespaceHash);
+    return Math.imul(hash, this._namespaceHash);
   }
 
   /** Makes `row` a node row of the collection whose root `root` addresses. */
   node(index: number): RowKey {
     const root = this.root();
-    const row = this.#nodeRow;
+    const row = this._nodeRow;
     const words = (root.length + 3) >> 2;
     for (let word = 0; word < words; word++) row.words[word] = root.words[word]!;
     row.words[1] = root.words[1]! | (RowPart.node << 16);
@@ -125,10 +122,10 @@ export class RowAddress {
     return row;
   }
 
-  #refuse(): never {
-    this.#context.throwIfRefused();
+  private _refuse(): never {
+    this._context.throwIfRefused();
     throw new InvalidArgumentError(
-      `state "${this.#name}" is used without a current key: use withKey or setCurrentKey first`,
+      `state "${this._name}" is used without a current key: use withKey or setCurrentKey first`,
     );
   }
 }

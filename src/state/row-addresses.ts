@@ -19,13 +19,13 @@ import { nodeHash, rootHash, namespaceHash } from "./row-address.ts";
 const NODE_BYTES = 4;
 
 export class RowAddresses {
-  readonly #keyGroups: KeyGroupRange;
-  readonly #hasNamespaces: ReadonlyMap<number, boolean>;
-  readonly #row: RowKey = new RowKey();
+  private readonly _keyGroups: KeyGroupRange;
+  private readonly _hasNamespaces: ReadonlyMap<number, boolean>;
+  private readonly _row: RowKey = new RowKey();
 
   constructor(keyGroups: KeyGroupRange, states: readonly StateSchema[]) {
-    this.#keyGroups = keyGroups;
-    this.#hasNamespaces = new Map(states.map(({ id, namespaces }) => [id, namespaces]));
+    this._keyGroups = keyGroups;
+    this._hasNamespaces = new Map(states.map(({ id, namespaces }) => [id, namespaces]));
   }
 
   /** The row of a stored key; valid until the next call. `file` is for errors. */
@@ -35,15 +35,15 @@ export class RowAddresses {
     }
     const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
     const group = view.getUint16(0);
-    if (group < this.#keyGroups.first || group > this.#keyGroups.last) {
+    if (group < this._keyGroups.first || group > this._keyGroups.last) {
       throw new CorruptionError("a row is of a key group that is not owned", file, 0);
     }
     const stateId = view.getUint32(STATE_ID_OFFSET);
-    const hasNamespaces = this.#hasNamespaces.get(stateId);
+    const hasNamespaces = this._hasNamespaces.get(stateId);
     if (hasNamespaces === undefined) {
       throw new CorruptionError("a row is of a state that the metadata does not name", file, 0);
     }
-    const row = this.#row;
+    const row = this._row;
     row.u8.set(key);
     row.length = key.length;
     row.pad();
