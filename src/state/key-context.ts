@@ -73,7 +73,7 @@ export class KeyContext {
   // One function, the hash written out: small enough for V8 to inline it into the caller's loop,
   // where the cache misses of one record then overlap with the next one's work.
   private _setNumber(key: number): void {
-    if (key !== key) throw new InvalidArgumentError("a key cannot be NaN");
+    if (key !== key) this._refuseNaN();
     number[0] = key + 0; // -0 + 0 is 0.
     const sign = numberWords[1]!;
     const flip = sign >> 31;
@@ -109,6 +109,7 @@ export class KeyContext {
       this._finish(murmurFinish(hash, (end - 2) << 2), KeyTag.string);
       return;
     }
+    this.unset(); // What is refused must not leave the key before, whose bytes may be overwritten.
     const tag = keyTagOf(key);
     const payload = encodeKeyPayload(key);
     row.u8.set(payload, ROW_KEY_PREFIX_BYTES);
@@ -176,6 +177,11 @@ export class KeyContext {
     this.length = at;
     while ((at & 7) !== 0) u8[at++] = 0;
     return true;
+  }
+
+  private _refuseNaN(): never {
+    this.unset();
+    throw new InvalidArgumentError("a key cannot be NaN");
   }
 
   private _refuseGroup(hash: number): never {

@@ -147,8 +147,9 @@ export class MapRowsOfState {
     if (bytes !== replaced) {
       buffer.u8.copyWithin(start + at + bytes, start + at + replaced, start + before);
     }
-    if (after < widest) buffer.resize(row, kind, after, after);
-    return start + at;
+    if (after === widest) return start + at;
+    // A record states little slack: one that shrinks by much moves.
+    return buffer.valueOffset(buffer.resize(row, kind, after, after)) + at;
   }
 
   remove(key: Uint8Array, keyBytes: number): void {

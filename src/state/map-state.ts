@@ -52,6 +52,10 @@ export class BufferedMapState<K, V> extends BufferedState implements MapState<K,
       throw new InvalidArgumentError(`map state "${this.name}" takes an iterable of [key, value]`);
     }
     const gathered = [...entries];
+    for (const entry of gathered) {
+      if (Array.isArray(entry) && entry.length === 2) continue;
+      throw new InvalidArgumentError(`map state "${this.name}" takes entries [key, value]`);
+    }
     // All are tried before the first is put: a value that cannot be held changes nothing.
     for (const [key, value] of gathered) {
       this.refuseUndefined(value, "leave it out");
@@ -122,6 +126,7 @@ export class BufferedMapState<K, V> extends BufferedState implements MapState<K,
     const value = (): V => this._value.deserialize(source.seek(entry.valueOffset, entry.valueBytes));
     const advance = (): boolean => {
       if (epoch !== buffer.epochs.value && !address.isSame(keyToken)) {
+        host.context.throwIfRefused();
         throw new InvalidArgumentError(
           `an iterator of map state "${this.name}" outlived its current key or namespace`,
         );

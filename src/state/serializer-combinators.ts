@@ -5,9 +5,6 @@ import { CorruptionError, InvalidArgumentError } from "../errors.ts";
 /** What a serializer holds. */
 export type SerializedBy<S> = S extends Serializer<infer T> ? T : never;
 
-type Fields = Readonly<Record<string, Serializer<never>>>;
-type StructOf<F> = { [K in keyof F]: SerializedBy<F[K]> };
-
 function sumOfFixed(parts: readonly Serializer<unknown>[]): number | undefined {
   let sum = 0;
   for (const part of parts) {
@@ -18,9 +15,11 @@ function sumOfFixed(parts: readonly Serializer<unknown>[]): number | undefined {
 }
 
 /** An object with exactly these fields, in this order. `optional` fields may be undefined. */
-export function struct<F extends Fields>(fields: F): Serializer<StructOf<F>> {
+export function struct<T extends object>(fields: {
+  readonly [K in keyof T]: Serializer<T[K]>;
+}): Serializer<T> {
   const names = Object.keys(fields);
-  const parts = names.map((name) => fields[name] as unknown as Serializer<unknown>);
+  const parts = names.map((name) => fields[name as keyof T] as unknown as Serializer<unknown>);
   const inner = names.map((name, index) => `${JSON.stringify(name)}:${parts[index]!.fingerprint}`);
   return {
     fingerprint: `struct{${inner.join(",")}}`,
@@ -44,16 +43,15 @@ export function struct<F extends Fields>(fields: F): Serializer<StructOf<F>> {
           record[names[index]!] = field;
         }
       }
-      return record as StructOf<F>;
+      return record as T;
     },
   };
 }
 
-type Elements = readonly Serializer<never>[];
-type TupleOf<E> = { -readonly [K in keyof E]: SerializedBy<E[K]> };
-
 /** An array of exactly these elements. */
-export function tuple<const E extends Elements>(...elements: E): Serializer<TupleOf<E>> {
+export function tuple<T extends readonly unknown[]>(
+  ...elements: { readonly [K in keyof T]: Serializer<T[K]> }
+): Serializer<T> {
   const parts = elements as unknown as readonly Serializer<unknown>[];
   return {
     fingerprint: `tuple[${parts.map((part) => part.fingerprint).join(",")}]`,
@@ -65,7 +63,7 @@ export function tuple<const E extends Elements>(...elements: E): Serializer<Tupl
       }
       for (let index = 0; index < parts.length; index++) sink.value(parts[index]!, array[index]);
     },
-    deserialize: (source) => parts.map((part) => source.value(part)) as TupleOf<E>,
+    deserialize: (source) => parts.map((part) => source.value(part)) as unknown as T,
   };
 }
 
