@@ -46,5 +46,7 @@ export interface CheckpointStorage {
   list(prefix: string): AsyncIterable<string>;
   /** The same objects seen from another root, for restoring from a path; undefined if it has no paths. */
   resolvePath?(path: string): { readonly storage: CheckpointStorage; readonly name: string };
+  /** Path of an object, for messages and tools; absent if it has none. */
+  locate?(name: string): string;
   stats(): StorageStats;
 }

@@ -109,17 +109,19 @@ async function open(
   const host = await obtainHost(options, environment, undo);
   const shareBytes = host.join();
   undo.add(() => host.leave());
+  const confirmations: { tier: Tier | undefined } = { tier: undefined };
   const store = await openCheckpointStore({
     storage: resolved.checkpointStorage,
     environment,
     pool: host.workers,
     backendKind: resolved.backend,
     retainedCheckpoints: resolved.retainedCheckpoints,
+    onConfirmed: (checkpointId) => confirmations.tier?.complete(checkpointId),
   });
   undo.add(() => store.close());
   const trace = { ...(source === undefined ? {} : { checkpointId: source.checkpointId }) };
   const assembly = new Assembly(resolved, environment, host, store, source, undo);
-  return restoreTracing.tracePromise(() => assembly.build(shareBytes), trace);
+  return restoreTracing.tracePromise(() => assembly.build(shareBytes, confirmations), trace);
 }
 
 async function obtainHost(
@@ -169,9 +171,13 @@ class Assembly {
     });
   }
 
-  async build(shareBytes: number): Promise<KeyedStateBackend> {
+  async build(
+    shareBytes: number,
+    confirmations: { tier: Tier | undefined },
+  ): Promise<KeyedStateBackend> {
     const isLsm = this.#options.backend === "lsm";
     const tier = isLsm ? await this.#openLsm(shareBytes) : await this.#openMemory();
+    confirmations.tier = tier;
     const buffer = this.#buffer!;
     const { checkpointStorage, keyGroups, policy } = this.#options;
     const lastId = Math.max(this.#store.lastCheckpointId, this.#source?.checkpointId ?? 0);

@@ -45,6 +45,11 @@ export interface CheckpointStoreOptions {
   readonly backendKind: BackendKind;
   /** How many completed checkpoints are kept, at least 1. */
   readonly retainedCheckpoints: number;
+  /**
+   * Called when a checkpoint is durable, before anything older is given up: whoever builds on
+   * confirmed files moves on to its files.
+   */
+  readonly onConfirmed?: ((checkpointId: number) => void) | undefined;
 }
 
 export interface CommitRequest {
@@ -286,6 +291,7 @@ export class CheckpointStore implements AsyncDisposable {
     this.#checkpointIds.set(number, checkpointId);
     this.#newestNumber = number;
     this.#lastCheckpointId = checkpointId;
+    this.#options.onConfirmed?.(checkpointId);
   }
 
   async #complete(checkpointId: number, number: number): Promise<CommittedCheckpoint> {
@@ -353,8 +359,7 @@ export class CheckpointStore implements AsyncDisposable {
   }
 
   #locationOf(name: string): string {
-    const { locate } = this.#storage as { locate?: (name: string) => string };
-    return locate === undefined ? name : locate.call(this.#storage, name);
+    return this.#storage.locate?.(name) ?? name;
   }
 }
 

@@ -168,6 +168,16 @@ function escape(bytes: Uint8Array): Uint8Array {
 }
 
 function unescape(bytes: Uint8Array, cursor: Cursor): Uint8Array {
+  const start = cursor.offset;
+  const zero = bytes.indexOf(0, start);
+  if (zero >= 0 && bytes[zero + 1] === 1) {
+    cursor.offset = zero + 2;
+    return bytes.slice(start, zero);
+  }
+  return unescapeZeros(bytes, cursor);
+}
+
+function unescapeZeros(bytes: Uint8Array, cursor: Cursor): Uint8Array {
   const out: number[] = [];
   for (;;) {
     const byte = take(bytes, cursor, 1)[0]!;

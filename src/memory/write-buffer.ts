@@ -146,8 +146,18 @@ export class WriteBuffer {
     this.makeRoom(units);
     const reference = this._append(row, header, valueBytes, units, RecordFlag.clean);
     this._insert(row.hash, reference);
-    this.u8.set(stored.subarray(1), this.valueOffset(reference));
+    this._copyValue(stored, reference);
     return reference;
+  }
+
+  /** Copies a stored row's value; short ones without a view, which would be garbage. */
+  private _copyValue(stored: Uint8Array, reference: number): void {
+    const at = this.valueOffset(reference) - 1;
+    if (stored.length > 128) {
+      this.u8.set(stored.subarray(1), at + 1);
+      return;
+    }
+    for (let index = 1; index < stored.length; index++) this.u8[at + index] = stored[index]!;
   }
 
   /** Adds a stored row as if it had just been written. The key must have no record. */
@@ -189,7 +199,7 @@ export class WriteBuffer {
   ): number {
     let old = this.find(row);
     if (old !== 0 && this._fitsInPlace(row, old, header, valueBytes)) return old;
-    const units = recordUnits(row.length, capacityBytes);
+    const units = boundedUnits(row.length, valueBytes, capacityBytes);
     if (this.makeRoom(units)) old = this.find(row);
     const flags = this._flagsOver(old, isAbsent);
     const reference = this._append(row, header, valueBytes, units, flags);
@@ -203,7 +213,7 @@ export class WriteBuffer {
     let old = this.find(row);
     assert(old !== 0, "resize of a row that is not in the buffer");
     if (this._fitsInPlace(row, old, header, valueBytes)) return old;
-    const units = recordUnits(row.length, capacityBytes);
+    const units = boundedUnits(row.length, valueBytes, capacityBytes);
     if (this.makeRoom(units)) {
       old = this.lookup(row); // The clean original may have been recycled: then it is read again.
       if (this._fitsInPlace(row, old, header, valueBytes)) return old;
@@ -280,7 +290,7 @@ export class WriteBuffer {
    * its own drain; the new record refers to it. Returns a record with `valueBytes` of value.
    */
   reserveAppend(row: RowKey, valueBytes: number, capacityBytes: number): number {
-    const units = recordUnits(row.length, capacityBytes);
+    const units = boundedUnits(row.length, valueBytes, capacityBytes);
     this.makeRoom(units);
     const old = this.find(row);
     const reference = this._append(row, 0, valueBytes, units, RecordFlag.append);
@@ -526,4 +536,10 @@ export class WriteBuffer {
     this.pool.changeIndexBytes(-this.index.bytes);
     this.pool.leave();
   }
+}
+
+/** Units of a record with at most this capacity: its slack must fit 16 bits, and so must its size. */
+function boundedUnits(keyBytes: number, valueBytes: number, capacityBytes: number): number {
+  const capacity = Math.min(capacityBytes, valueBytes + SLACK_BYTES_MAX - 7);
+  return Math.min(recordUnits(keyBytes, capacity), CHUNK_UNITS - 1);
 }

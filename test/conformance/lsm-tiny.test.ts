@@ -3,4 +3,4 @@ import { MIB } from "../../src/index.ts";
 import { defineKeyedStateSuite } from "../../src/testing/index.ts";
 import { subjectOf } from "../support/subjects.ts";
 
-defineKeyedStateSuite({ describe, test }, subjectOf("lsm, smallest budget", { memoryBudgetBytes: 16 * MIB }));
+defineKeyedStateSuite({ describe, test }, subjectOf("lsm, smallest budget", {}, 16 * MIB));

@@ -1,6 +1,5 @@
 import { describe, test } from "vitest";
-import { MIB } from "../../src/index.ts";
 import { defineKeyedStateSuite } from "../../src/testing/index.ts";
 import { subjectOf } from "../support/subjects.ts";
 
-defineKeyedStateSuite({ describe, test }, subjectOf("memory", { backend: "memory", memoryBudgetBytes: 96 * MIB }));
+defineKeyedStateSuite({ describe, test }, subjectOf("memory", { backend: "memory" }));

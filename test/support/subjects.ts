@@ -1,27 +1,35 @@
 // This package's backends as subjects of its own conformance suite.
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { MIB, fileSystemStorage, openKeyedStateBackend } from "../../src/index.ts";
-import type { KeyedStateBackendOptions } from "../../src/index.ts";
+import { MIB, fileSystemStorage, openKeyedStateBackend, openStateHost } from "../../src/index.ts";
+import type { KeyedStateBackendOptions, StateHost } from "../../src/index.ts";
 import type { KeyedStateSubject } from "../../src/testing/index.ts";
 
-/** A subject whose jobs live in one temporary folder; `discard` of the last job leaves it empty. */
+/** A file system without a disk behind it: what these tests ask does not depend on one. */
+export function quickDirectory(prefix: string): string {
+  const memory = "/dev/shm";
+  const path = mkdtempSync(join(existsSync(memory) ? memory : tmpdir(), prefix));
+  process.once("exit", () => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** A subject whose jobs live in one temporary folder, with one host for all of its backends. */
 export function subjectOf(
   name: string,
   options: Partial<KeyedStateBackendOptions>,
-  bulk = true,
+  budgetBytes: number = 96 * MIB,
 ): KeyedStateSubject {
-  const root = mkdtempSync(join(tmpdir(), "varve-conformance-"));
-  process.once("exit", () => rmSync(root, { recursive: true, force: true }));
+  const root = quickDirectory("varve-conformance-");
+  let host: Promise<StateHost> | undefined;
   return {
     name,
-    supports: { keyGroupRanges: true, restoreById: true, snapshots: true, bulk },
-    open({ job, restore, keyGroups }) {
-      const own = options.host === undefined ? { memoryBudgetBytes: 64 * MIB } : {};
+    supports: { keyGroupRanges: true, restoreById: true, snapshots: true, bulk: true },
+    async open({ job, restore, keyGroups }) {
+      host ??= openStateHost({ memoryBudgetBytes: budgetBytes });
       return openKeyedStateBackend({
-        ...own,
         ...options,
+        host: await host,
         workingDirectory: join(root, job, "work"),
         checkpointStorage: fileSystemStorage(join(root, job, "checkpoints")),
         restore,

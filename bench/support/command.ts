@@ -1,0 +1,99 @@
+// What the commands share: arguments, output, progress, scratch directories.
+import { mkdtemp, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { type Spread, rounded } from "./statistics.ts";
+
+export interface Arguments {
+  readonly json: boolean;
+  readonly quick: boolean;
+  readonly minutes: number | undefined;
+  readonly only: readonly string[] | undefined;
+}
+
+/** Reads the arguments; prints the help, or what is wrong with them, and ends the process. */
+export function readArguments(help: string): Arguments {
+  try {
+    return parse(help);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${help}`);
+    process.exit(2);
+  }
+}
+
+function parse(help: string): Arguments {
+  const { values } = parseArgs({
+    options: {
+      json: { type: "boolean", default: false },
+      quick: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+      minutes: { type: "string" },
+      only: { type: "string" },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(help);
+    process.exit(0);
+  }
+  const minutes = values.minutes === undefined ? undefined : Number(values.minutes);
+  if (minutes !== undefined && !(minutes > 0 && minutes <= 1440)) {
+    throw new RangeError(`--minutes must be above 0 and at most 1440, got ${values.minutes}`);
+  }
+  return { json: values.json, quick: values.quick, minutes, only: values.only?.split(",") };
+}
+
+/** One row of the table of the issue. */
+export interface Measure {
+  readonly id: string;
+  /** What is compared, where an id has several. */
+  readonly name: string;
+  readonly value: number;
+  /** The bound: a ratio of at least, or a figure of at most. */
+  readonly asked: string;
+  readonly ok: boolean;
+  readonly unit: string;
+  readonly floor?: number | undefined;
+  readonly ratio?: number | undefined;
+  readonly spread?: Spread | undefined;
+  readonly details?: Readonly<Record<string, number | string>> | undefined;
+}
+
+export class Report {
+  readonly #isJson: boolean;
+
+  constructor(isJson: boolean) {
+    this.#isJson = isJson;
+  }
+
+  measure(measure: Measure): void {
+    const { spread, details, ...rest } = measure;
+    this.line({ ...rest, ...spread, ...details });
+  }
+
+  line(fields: Readonly<Record<string, unknown>>): void {
+    const entries = Object.entries(fields)
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => [name, typeof value === "number" ? rounded(value) : value] as const);
+    const text = this.#isJson
+      ? JSON.stringify(Object.fromEntries(entries))
+      : entries.map(([name, value]) => `${name} ${String(value)}`).join("  ");
+    progress("");
+    process.stdout.write(`${text}\n`);
+  }
+}
+
+/** Replaces the last line of a terminal. */
+export function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
+}
+
+/** A directory of this run, removed at its end. On a real disk: VARVE_BENCH_DIR or the current one. */
+export async function withScratch<R>(body: (directory: string) => Promise<R>): Promise<R> {
+  const parent = process.env["VARVE_BENCH_DIR"] ?? process.cwd();
+  const directory = await mkdtemp(join(parent, "dist-bench-scratch-"));
+  try {
+    return await body(directory);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
