@@ -31,7 +31,11 @@ export class Differences {
   }
 
   found(): Found {
-    const { lost, duplicated, wrong } = { lost: this.#lost, duplicated: this.#duplicated, wrong: this.#wrong };
+    const { lost, duplicated, wrong } = {
+      lost: this.#lost,
+      duplicated: this.#duplicated,
+      wrong: this.#wrong,
+    };
     return { lost, duplicated, wrong, first: this.#first };
   }
 

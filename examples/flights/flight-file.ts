@@ -99,7 +99,12 @@ export class FlightFile {
       delays: this.#integers("delay", firstRecord, count, await column("delay")),
       distances: this.#integers("distance", firstRecord, count, await column("distance")),
       origins: this.#airportsOf("origin", firstRecord, count, await column("origin")),
-      destinations: this.#airportsOf("destination", firstRecord, count, await column("destination")),
+      destinations: this.#airportsOf(
+        "destination",
+        firstRecord,
+        count,
+        await column("destination"),
+      ),
     };
   }
 
@@ -186,7 +191,9 @@ function rowGroups(path: string, metadata: FileMetaData, limit: number): RowGrou
   const present = new Set(metadata.row_groups.flatMap((group) => group.columns).map(columnPath));
   const missing = columnNames.filter((name) => !present.has(name));
   if (metadata.row_groups.length > 0 && missing.length > 0) {
-    throw new InputError(`${path} does not hold flights: it has no column "${missing.join('", "')}"`);
+    throw new InputError(
+      `${path} does not hold flights: it has no column "${missing.join('", "')}"`,
+    );
   }
   const groups: RowGroup[] = [];
   let firstRecord = 0;

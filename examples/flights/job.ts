@@ -49,7 +49,7 @@ class Job {
   async run(source: AsyncIterable<FlightBatch>): Promise<void> {
     for await (const batch of source) {
       this.#pipeline.begin(batch);
-      for (let index = 0; index < batch.count; ) {
+      for (let index = 0; index < batch.count;) {
         if (this.#backend.needsDrain) await this.#backend.drained();
         if (this.#sink.needsRoom) await this.#sink.roomy();
         index = this.#slice(batch, index);
@@ -70,7 +70,8 @@ class Job {
   /** Processes records from `index` on; returns where it stopped. */
   #slice(batch: FlightBatch, index: number): number {
     const slow = this.#slowMotion();
-    const last = slow === undefined ? batch.count : Math.min(index + slow.recordsPerTurn, batch.count);
+    const last =
+      slow === undefined ? batch.count : Math.min(index + slow.recordsPerTurn, batch.count);
     const endMs = performance.now() + SLICE_MS;
     let at = index;
     do {

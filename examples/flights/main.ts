@@ -43,7 +43,9 @@ async function runIn(
     dump: join(root, "dump"),
   };
   const progress = new Progress(positions);
-  progress.note(`${positions} deliveries, backend ${backend}, policy ${policy}, budget ${budgetMib} MiB`);
+  progress.note(
+    `${positions} deliveries, backend ${backend}, policy ${policy}, budget ${budgetMib} MiB`,
+  );
   const start = { inputPath, limit, backend, policy, budgetMib, intervalMs, directories };
   const report = await new Supervisor(start, positions, kills, seed, progress).run();
   progress.note("verifying every key of every state and every output row");
@@ -69,10 +71,13 @@ function verifyElsewhere(start: VerificationStart): Promise<VerificationResult> 
     const child = fork(new URL("./verification.process.js", import.meta.url), {
       execArgv: ["--max-old-space-size=4096"],
     });
-    child.on("message", (message: { kind: string; result?: VerificationResult; message?: string }) => {
-      if (message.result !== undefined) resolve(message.result);
-      else reject(new Error(message.message));
-    });
+    child.on(
+      "message",
+      (message: { kind: string; result?: VerificationResult; message?: string }) => {
+        if (message.result !== undefined) resolve(message.result);
+        else reject(new Error(message.message));
+      },
+    );
     child.on("error", reject);
     child.on("exit", (code, signal) => {
       reject(new Error(`the verification ended with ${signal ?? `code ${code}`}`));
@@ -94,7 +99,9 @@ async function main(): Promise<number> {
       process.stderr.write(`${error.message}\n`);
       return EXIT_USAGE;
     }
-    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.stderr.write(
+      `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    );
     return EXIT_WRONG;
   }
 }

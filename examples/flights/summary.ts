@@ -90,14 +90,35 @@ export function table(summary: Summary, verified: VerificationResult): string {
     ["records", `${summary.records} first deliveries, ${summary.redelivered} redelivered`],
     ["rate", `${summary.recordsPerSecond} records/s, kills and recoveries included`],
     ["state", `${summary.keys} keys, ${mib(summary.stateBytes)} of live rows`],
-    ["memory", `budget ${mib(summary.memoryBudgetBytes)}; peak ${mib(summary.peakAnonBytes)} anonymous, ${mib(summary.peakRssBytes)} resident`],
-    ["reads", `${(summary.hitRatio * 100).toFixed(1)} % from the write buffer, ${summary.coldReads} rows from LevelDB`],
-    ["checkpoints", `${summary.checkpoints}; p50 ${summary.checkpointMsP50} ms, p99 ${summary.checkpointMsP99} ms until durable`],
-    ["pauses", `p50 ${summary.pauseMsP50} ms, p99 ${summary.pauseMsP99} ms (longest main-thread block in each)`],
+    [
+      "memory",
+      `budget ${mib(summary.memoryBudgetBytes)}; peak ${mib(summary.peakAnonBytes)} anonymous, ${mib(summary.peakRssBytes)} resident`,
+    ],
+    [
+      "reads",
+      `${(summary.hitRatio * 100).toFixed(1)} % from the write buffer, ${summary.coldReads} rows from LevelDB`,
+    ],
+    [
+      "checkpoints",
+      `${summary.checkpoints}; p50 ${summary.checkpointMsP50} ms, p99 ${summary.checkpointMsP99} ms until durable`,
+    ],
+    [
+      "pauses",
+      `p50 ${summary.pauseMsP50} ms, p99 ${summary.pauseMsP99} ms (longest main-thread block in each)`,
+    ],
     ["uploaded", `${mib(summary.uploadedBytes)}, against a state of ${mib(summary.stateBytes)}`],
-    ["kills", `${summary.kills}, ${summary.killsDuringCheckpoint} during a checkpoint; replayed ${summary.replayedRecords.join(", ") || "nothing"}`],
-    ["recovery", `${summary.recoveryMs.map((ms) => `${ms} ms`).join(", ") || "none"} from kill to first record`],
-    ["verification", `lost ${summary.lost}, duplicated ${summary.duplicated}, wrong ${summary.wrong} (${summary.verificationMs} ms)`],
+    [
+      "kills",
+      `${summary.kills}, ${summary.killsDuringCheckpoint} during a checkpoint; replayed ${summary.replayedRecords.join(", ") || "nothing"}`,
+    ],
+    [
+      "recovery",
+      `${summary.recoveryMs.map((ms) => `${ms} ms`).join(", ") || "none"} from kill to first record`,
+    ],
+    [
+      "verification",
+      `lost ${summary.lost}, duplicated ${summary.duplicated}, wrong ${summary.wrong} (${summary.verificationMs} ms)`,
+    ],
   ];
   const lines = rows.map(([name, text]) => `  ${name.padEnd(13)} ${text}`);
   const worst = verified.worstRoutes.map(

@@ -100,7 +100,9 @@ export class Supervisor {
       target === undefined
         ? undefined
         : { fromPosition: target, recordsPerTurn: SLOW_RECORDS, turnMs: SLOW_TURN_MS };
-    const child = fork(new URL("./job.js", import.meta.url), { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    const child = fork(new URL("./job.js", import.meta.url), {
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+    });
     const sampler = setInterval(() => void this.#sample(child), SAMPLE_MS);
     try {
       return await this.#watch(child, { ...this.#start, slowMotion }, target);
@@ -235,7 +237,14 @@ function kilobytes(status: string, field: string): number {
 }
 
 function sum(all: readonly JobCounters[]): JobCounters {
-  const total = { hotReads: 0, coldReads: 0, coldMisses: 0, drains: 0, backPressureWaits: 0, backPressureWaitMs: 0 };
+  const total = {
+    hotReads: 0,
+    coldReads: 0,
+    coldMisses: 0,
+    drains: 0,
+    backPressureWaits: 0,
+    backPressureWaitMs: 0,
+  };
   for (const counters of all) {
     for (const name of Object.keys(total) as (keyof JobCounters)[]) total[name] += counters[name];
   }

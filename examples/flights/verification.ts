@@ -161,7 +161,11 @@ function addToAirport(
   airports.set(airport, totals);
 }
 
-type Values = { readonly size: number; valueOf(key: string): string | undefined; keys(): Iterable<string> };
+type Values = {
+  readonly size: number;
+  valueOf(key: string): string | undefined;
+  keys(): Iterable<string>;
+};
 
 function valuesOf<V>(map: Map<string, V>, text: (value: V) => string): Values {
   return {
@@ -255,7 +259,10 @@ function compareRow(
   const wanted = expected.runningCounts[at] ?? 0;
   if (wanted === 0) differences.wrong(`output: ${name} has a row of position ${position}`);
   else if (met[at] === 1) differences.duplicated(`output: the row of position ${position}`);
-  else if (wanted !== Number(flights) || expected.routeNames[expected.routeNumbers[at]!] !== route) {
+  else if (
+    wanted !== Number(flights) ||
+    expected.routeNames[expected.routeNumbers[at]!] !== route
+  ) {
     differences.wrong(`output: ${line} should count ${wanted}`);
   }
   if (wanted !== 0) met[at] = 1;
@@ -286,7 +293,9 @@ async function writeResults(directory: string, dump: string): Promise<void> {
   const path = join(directory, "routes.csv");
   const handle = await open(`${path}.pending`, "w");
   try {
-    await handle.writeFile(`origin,destination,day,flights,sum_delay,worst_delay\r\n${rows.join("")}`);
+    await handle.writeFile(
+      `origin,destination,day,flights,sum_delay,worst_delay\r\n${rows.join("")}`,
+    );
     await handle.sync();
   } finally {
     await handle.close();

@@ -23,12 +23,7 @@ export interface KeyGroupRange {
 
 /** Anything JSON can carry. */
 export type JsonValue =
-  | null
-  | boolean
-  | number
-  | string
-  | readonly JsonValue[]
-  | { readonly [name: string]: JsonValue };
+  null | boolean | number | string | readonly JsonValue[] | { readonly [name: string]: JsonValue };
 
 export type CheckpointPolicy = "full" | "incremental";
 

@@ -1,11 +1,15 @@
 // Whether a backend serves: open until it is poisoned, fenced or closed. Whoever asks first after
 // that gets the typed error.
+import { setMaxListeners } from "node:events";
 import { ClosedError, FencedError, PoisonedError } from "../errors.ts";
 import type { StateBackendError } from "../errors.ts";
 
 type Phase =
   | { readonly name: "open" }
-  | { readonly name: "poisoned" | "fenced" | "closing" | "closed"; readonly error: StateBackendError };
+  | {
+      readonly name: "poisoned" | "fenced" | "closing" | "closed";
+      readonly error: StateBackendError;
+    };
 
 export class BackendStatus {
   readonly #controller = new AbortController();
@@ -15,6 +19,8 @@ export class BackendStatus {
   /** `onChange` is called whenever the backend stops serving. */
   constructor(onChange: () => void) {
     this.#onChange = onChange;
+    // One listener for each checkpoint and wait under way: their number is the caller's affair.
+    setMaxListeners(0, this.#controller.signal);
   }
 
   /** Aborts with the typed error once the backend no longer serves. */

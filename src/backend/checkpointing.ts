@@ -51,7 +51,10 @@ export class Checkpointing {
     this.#lastId = lastId;
   }
 
-  take(metadata: JsonValue | undefined, signal: AbortSignal | undefined): Promise<CompletedCheckpoint> {
+  take(
+    metadata: JsonValue | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<CompletedCheckpoint> {
     checkUserMetadata(metadata);
     signal?.throwIfAborted();
     const startMs = this.#environment.clock.monotonicMs();

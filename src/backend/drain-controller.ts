@@ -58,8 +58,7 @@ export class DrainController {
     this.#inFlightBoundary = boundary;
     const trace = { boundary };
     const drained = drainTracing.tracePromise(
-      () =>
-        this.#store.drain({ boundary, changeNumberBase: this.#changeNumberBase, chunks }),
+      () => this.#store.drain({ boundary, changeNumberBase: this.#changeNumberBase, chunks }),
       trace,
     );
     const done = drained.then(
@@ -138,7 +137,8 @@ export class DrainController {
     if (ledger.requested >= ledger.active - 1 && ledger.drained >= ledger.requested) {
       this.#wanted = this.#buffer.seal();
     }
-    if (ledger.drained >= ledger.requested) void this.request(Math.max(this.#wanted, ledger.active - 1));
+    if (ledger.drained >= ledger.requested)
+      void this.request(Math.max(this.#wanted, ledger.active - 1));
     const isDrained = leftMs > 0 && this.#store.waitDrained(ledger.requested, leftMs);
     const { failure } = this.#store;
     if (failure !== undefined) throw this.#status.poison(failure);

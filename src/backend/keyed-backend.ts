@@ -188,10 +188,7 @@ export class BufferedKeyedStateBackend implements KeyedStateBackend {
 
   // -- checkpoints ---------------------------------------------------------------------------------
 
-  async checkpoint(
-    metadata?: JsonValue,
-    options: WaitOptions = {},
-  ): Promise<CompletedCheckpoint> {
+  async checkpoint(metadata?: JsonValue, options: WaitOptions = {}): Promise<CompletedCheckpoint> {
     this.#refuseWithinRecord("checkpoint");
     return this.#serving().checkpointing.take(metadata, options.signal);
   }

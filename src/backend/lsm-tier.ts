@@ -90,11 +90,7 @@ export class LsmTier implements Tier {
   }
 
   /** Drain and capture of everything up to the boundary. Not cancellable: the thread does it. */
-  #capture(
-    boundary: number,
-    directory: string,
-    known: ReadonlySet<number>,
-  ): Promise<CapturedSet> {
+  #capture(boundary: number, directory: string, known: ReadonlySet<number>): Promise<CapturedSet> {
     const { store } = this.#options;
     void this.drains.request(boundary); // Its failure poisons, and the capture is refused.
     const captured = store.capture(directory, known);
@@ -245,7 +241,8 @@ export class LsmTier implements Tier {
   }
 
   stats(): TierStats {
-    const { drains, drainedRows, drainedBytes, backPressureWaits, backPressureWaitMs } = this.drains;
+    const { drains, drainedRows, drainedBytes, backPressureWaits, backPressureWaitMs } =
+      this.drains;
     return {
       drains,
       drainedRows,

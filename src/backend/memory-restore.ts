@@ -51,4 +51,3 @@ function refuse(buffer: WriteBuffer): never {
     `the checkpoint does not fit memoryBudgetBytes = ${budget}: raise it, or use the lsm backend`,
   );
 }
-

@@ -145,7 +145,7 @@ export class MemoryTier implements Tier {
         await environment.timers.yieldTurn();
         status.throwIfRefused();
         const start = chunk << CHUNK_UNITS_SHIFT;
-        for (let reference = start; reference < start + usedUnits; ) {
+        for (let reference = start; reference < start + usedUnits;) {
           const row = rootRowAt(buffer, reference, boundary, prefix);
           const key = row === undefined ? undefined : keyOfRow(row, namespace);
           if (key !== undefined) keys.push(key);

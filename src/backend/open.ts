@@ -234,7 +234,9 @@ class Assembly {
 
   #exhausted(): never {
     throw this.#status.poison(
-      new InvalidArgumentError("one record changed more than the headroom of the write buffer holds"),
+      new InvalidArgumentError(
+        "one record changed more than the headroom of the write buffer holds",
+      ),
     );
   }
 

@@ -1,11 +1,6 @@
 // Finds the checkpoint to start from and checks that it fits, before anything local is made.
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
-import type {
-  JsonValue,
-  KeyGroupRange,
-  KeyedStateHandle,
-
-} from "../api/keyed-state-backend.ts";
+import type { JsonValue, KeyGroupRange, KeyedStateHandle } from "../api/keyed-state-backend.ts";
 import { CheckpointReader } from "../checkpoint/checkpoint-reader.ts";
 import { numberOfMetadataName } from "../checkpoint/layout.ts";
 import { CheckpointNotFoundError, InvalidArgumentError } from "../errors.ts";
@@ -137,4 +132,3 @@ export async function requireStorage(options: ResolvedOptions): Promise<void> {
     `there is no checkpoint in ${options.checkpointStorage.description}: use "latest-or-new" to start empty`,
   );
 }
-

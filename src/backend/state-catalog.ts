@@ -23,7 +23,10 @@ export interface PrefetchTarget {
 export class StateCatalog {
   readonly #schemas = new Map<string, StateSchema>();
   readonly #names = new Map<number, string>();
-  readonly #states = new Map<string, { readonly state: BufferedState; readonly descriptor: object }>();
+  readonly #states = new Map<
+    string,
+    { readonly state: BufferedState; readonly descriptor: object }
+  >();
 
   constructor(restored: readonly StateSchema[]) {
     for (const schema of restored) {
@@ -85,7 +88,9 @@ export class StateCatalog {
       ...Object.keys(parts),
       ...functionNames[type],
     ]);
-    const serializers = Object.entries(parts).map(([part, value]) => fingerprintOf(name, part, value));
+    const serializers = Object.entries(parts).map(([part, value]) =>
+      fingerprintOf(name, part, value),
+    );
     return { name, id: stateIdOf(name), type, serializers, namespaces: namespaces === true };
   }
 

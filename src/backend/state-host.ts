@@ -40,10 +40,7 @@ export async function openHost(
   return new OpenStateHost(memoryBudgetBytes, workers, environment);
 }
 
-export function resolveMemoryBudget(
-  bytes: number | undefined,
-  environment: Environment,
-): number {
+export function resolveMemoryBudget(bytes: number | undefined, environment: Environment): number {
   const quarter = Math.floor(environment.availableMemoryBytes() / 4);
   const byDefault = Math.max(MEMORY_BUDGET_BYTES_MIN, Math.min(quarter, MEMORY_BUDGET_BYTES_MAX));
   return integerOption(

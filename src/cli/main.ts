@@ -35,7 +35,8 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  if (directory === undefined || rest.length > 0) return usage("a command and a directory are needed");
+  if (directory === undefined || rest.length > 0)
+    return usage("a command and a directory are needed");
   const reader = new CheckpointReader(fileSystemStorage(directory));
   const print = (record: object, text: string): void => {
     process.stdout.write(parsed.values.json === true ? `${JSON.stringify(record)}\n` : `${text}\n`);

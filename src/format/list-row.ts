@@ -107,7 +107,7 @@ export function listElementEnd(elements: Uint8Array, offset: number): number {
 export function splitIntoChunks(elements: Uint8Array): Uint8Array[] {
   const parts: Uint8Array[] = [];
   let start = 0;
-  for (let at = 0; at < elements.length; ) {
+  for (let at = 0; at < elements.length;) {
     const end = listElementEnd(elements, at);
     if (at > start && end - start > LIST_CHUNK_BYTES) {
       parts.push(elements.subarray(start, at));

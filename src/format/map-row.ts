@@ -250,7 +250,11 @@ export function childFor(
   }
   if (at > end || found + 5 > end) throw cut(found);
   return (
-    (data[found]! | (data[found + 1]! << 8) | (data[found + 2]! << 16) | (data[found + 3]! << 24)) >>> 0
+    (data[found]! |
+      (data[found + 1]! << 8) |
+      (data[found + 2]! << 16) |
+      (data[found + 3]! << 24)) >>>
+    0
   );
 }
 

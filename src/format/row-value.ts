@@ -34,7 +34,11 @@ export function checkRowHeader(row: Uint8Array): RowKind {
     throw new UnsupportedFormatError("a stored row expires", "row expiry", "rows without expiry");
   }
   if (header < RowKind.value || header > RowKind.mapInner) {
-    throw new UnsupportedFormatError("a stored row is of an unknown kind", String(header), "1 to 8");
+    throw new UnsupportedFormatError(
+      "a stored row is of an unknown kind",
+      String(header),
+      "1 to 8",
+    );
   }
   return header as RowKind;
 }

@@ -154,8 +154,7 @@ export class ChunkLedger {
   /** Owned chunks, oldest first. */
   owned(): number[] {
     return this._queue.filter(
-      (chunk, index) =>
-        index >= this._queueHead && this._place[chunk] === this._queueBase + index,
+      (chunk, index) => index >= this._queueHead && this._place[chunk] === this._queueBase + index,
     );
   }
 

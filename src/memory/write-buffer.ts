@@ -231,9 +231,15 @@ export class WriteBuffer {
   }
 
   /** Makes an active record with enough room hold a value of this length (W1). */
-  private _fitsInPlace(row: RowKey, reference: number, header: number, valueBytes: number): boolean {
+  private _fitsInPlace(
+    row: RowKey,
+    reference: number,
+    header: number,
+    valueBytes: number,
+  ): boolean {
     const { i32 } = this;
-    if (this.ledger.generation[reference >>> CHUNK_UNITS_SHIFT] !== this.ledger.active) return false;
+    if (this.ledger.generation[reference >>> CHUNK_UNITS_SHIFT] !== this.ledger.active)
+      return false;
     const record = reference << 1;
     const word1 = i32[record + 1]!;
     if ((word1 & RecordFlag.append) !== 0) return false;
@@ -309,7 +315,8 @@ export class WriteBuffer {
 
   /** Lets an append record of the active generation grow within its slack; false if it cannot. */
   growAppend(row: RowKey, reference: number, valueBytes: number): boolean {
-    if (this.ledger.generation[reference >>> CHUNK_UNITS_SHIFT] !== this.ledger.active) return false;
+    if (this.ledger.generation[reference >>> CHUNK_UNITS_SHIFT] !== this.ledger.active)
+      return false;
     const record = reference << 1;
     const units = this.i32[record + 2]! >>> 16;
     const slack = units * 8 - RECORD_HEADER_BYTES - ((row.length + 7) & ~7) - valueBytes;
@@ -340,7 +347,13 @@ export class WriteBuffer {
     return this.ledger.generation[reference >>> CHUNK_UNITS_SHIFT]!;
   }
 
-  private _append(row: RowKey, header: number, valueBytes: number, units: number, flags: number): number {
+  private _append(
+    row: RowKey,
+    header: number,
+    valueBytes: number,
+    units: number,
+    flags: number,
+  ): number {
     const { i32, ledger } = this;
     const reference = ledger.position;
     ledger.position = reference + units;
@@ -351,8 +364,7 @@ export class WriteBuffer {
     const keyPadded = (keyBytes + 7) & ~7;
     i32[record] = row.hash;
     i32[record + 1] = keyBytes | (header << ROW_HEADER_SHIFT) | flags;
-    i32[record + 2] =
-      (units << 16) | (units * 8 - RECORD_HEADER_BYTES - keyPadded - valueBytes);
+    i32[record + 2] = (units << 16) | (units * 8 - RECORD_HEADER_BYTES - keyPadded - valueBytes);
     i32[record + 3] = 0;
     const { words } = row;
     for (let word = 0; word < keyPadded >> 2; word++) i32[record + 4 + word] = words[word]!;
@@ -478,7 +490,7 @@ export class WriteBuffer {
     const { i32, index } = this;
     const start = chunk << CHUNK_UNITS_SHIFT;
     const end = start + this.ledger.usedUnits[chunk]!;
-    for (let reference = start; reference < end; ) {
+    for (let reference = start; reference < end;) {
       const record = reference << 1;
       const units = i32[record + 2]! >>> 16;
       // An append record may be live and yet not in the index: a newer append took its slot.
@@ -514,7 +526,7 @@ export class WriteBuffer {
       if (ledger.position + ledger.liveUnits[chunk]! > ledger.end) return;
       const start = chunk << CHUNK_UNITS_SHIFT;
       const end = start + ledger.usedUnits[chunk]!;
-      for (let reference = start; reference < end; ) {
+      for (let reference = start; reference < end;) {
         const units = i32[(reference << 1) + 2]! >>> 16;
         if (i32[(reference << 1) + 3] === 0) this._move(reference, units);
         reference += units;

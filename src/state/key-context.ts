@@ -195,9 +195,7 @@ export class KeyContext {
 
 /** Bytes of a word in reverse. */
 function swapBytes(word: number): number {
-  return (
-    (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)
-  );
+  return (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24);
 }
 
 /** Encoded namespace: tag and payload. */

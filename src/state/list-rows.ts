@@ -187,7 +187,11 @@ export class ListRowsOfState {
     buffer.i32[word + 1] = Math.floor(change / 4_294_967_296);
   }
 
-  private _put(row: Parameters<WriteBuffer["reserve"]>[0], stored: Uint8Array, isAbsent: boolean): number {
+  private _put(
+    row: Parameters<WriteBuffer["reserve"]>[0],
+    stored: Uint8Array,
+    isAbsent: boolean,
+  ): number {
     const buffer = this._buffer;
     const bytes = stored.length - 1;
     const capacity = bytes + Math.min(SLACK_BYTES_MAX >> 1, bytes >> 1);

@@ -68,7 +68,14 @@ export class MapRowsOfState {
       this._leafReference = reference;
     }
     const start = buffer.valueOffset(reference);
-    return findEntry(buffer.u8, start, start + buffer.valueBytes(reference), key, keyBytes, this.entry);
+    return findEntry(
+      buffer.u8,
+      start,
+      start + buffer.valueBytes(reference),
+      key,
+      keyBytes,
+      this.entry,
+    );
   }
 
   get isEmpty(): boolean {
@@ -173,7 +180,10 @@ export class MapRowsOfState {
   // -- changes of shape --------------------------------------------------------------------------
 
   /** Path from the root to the leaf that covers `key`, decoded. */
-  private _path(key: Uint8Array, keyBytes: number): { steps: PathStep[]; nextNode: number; height: number } {
+  private _path(
+    key: Uint8Array,
+    keyBytes: number,
+  ): { steps: PathStep[]; nextNode: number; height: number } {
     const reference = this._buffer.lookup(this._address.root());
     if (reference <= 0) throw this._damaged("root");
     const root = decodeMapRoot(this._payload(reference));
@@ -293,7 +303,8 @@ export class MapRowsOfState {
     const leaf = this._payload(this._node(children[index]!.node, RowKind.mapLeaf));
     const neighbour = index + 1 < children.length ? index + 1 : index - 1;
     if (neighbour < 0) {
-      if (steps.length === 1 && leaf.length < MAP_UNPACK_BYTES) this._unpack(children[0]!.node, leaf);
+      if (steps.length === 1 && leaf.length < MAP_UNPACK_BYTES)
+        this._unpack(children[0]!.node, leaf);
       return;
     }
     const left = Math.min(index, neighbour);
@@ -387,7 +398,12 @@ export class MapRowsOfState {
       const next = children[index + 1]!.key;
       this.find(next, next.length);
       const { entry } = this;
-      readEntry(this._buffer.u8, this._buffer.valueOffset(this._leafReference), this.leafEnd, entry);
+      readEntry(
+        this._buffer.u8,
+        this._buffer.valueOffset(this._leafReference),
+        this.leafEnd,
+        entry,
+      );
       return true;
     }
     return false;

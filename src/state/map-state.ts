@@ -123,7 +123,8 @@ export class BufferedMapState<K, V> extends BufferedState implements MapState<K,
     let [version, epoch, nextOffset, end] = [-1, 0, 0, 0];
     let isDone = false;
     const key = (): K => this._key.deserialize(source.seek(entry.keyOffset, entry.keyBytes));
-    const value = (): V => this._value.deserialize(source.seek(entry.valueOffset, entry.valueBytes));
+    const value = (): V =>
+      this._value.deserialize(source.seek(entry.valueOffset, entry.valueBytes));
     const advance = (): boolean => {
       if (epoch !== buffer.epochs.value && !address.isSame(keyToken)) {
         host.context.throwIfRefused();

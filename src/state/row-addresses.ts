@@ -60,10 +60,14 @@ function hashOf(key: Uint8Array, stateId: number, hasNamespaces: boolean, file: 
   const isNode = key[PART_OFFSET] === RowPart.node;
   const end = isNode ? key.length - NODE_BYTES : key.length;
   const namespace = key.subarray(cursor.offset, Math.max(cursor.offset, end));
-  if ((namespace.length > 0) !== hasNamespaces || end < cursor.offset) {
+  if (namespace.length > 0 !== hasNamespaces || end < cursor.offset) {
     throw new CorruptionError("a row key has parts that its state does not", file, 0);
   }
-  const mixed = rootHash(keyHash, stateId, hasNamespaces ? namespaceHash(murmurBytes(0, namespace)) : 0);
+  const mixed = rootHash(
+    keyHash,
+    stateId,
+    hasNamespaces ? namespaceHash(murmurBytes(0, namespace)) : 0,
+  );
   if (!isNode) return mixed;
   const node = new DataView(key.buffer, key.byteOffset, key.byteLength).getUint32(end);
   return nodeHash(mixed, node);

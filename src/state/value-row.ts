@@ -243,12 +243,7 @@ export abstract class ValueRowState<T> extends BufferedState {
 }
 
 /** Copies few bytes faster than `set` with a view, and makes no garbage. */
-export function copyBytes(
-  from: Uint8Array,
-  length: number,
-  to: Uint8Array,
-  offset: number,
-): void {
+export function copyBytes(from: Uint8Array, length: number, to: Uint8Array, offset: number): void {
   if (length > 128) {
     to.set(from.subarray(0, length), offset);
     return;

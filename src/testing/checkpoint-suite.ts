@@ -45,13 +45,24 @@ export function defineCheckpointSuite(suite: Suite): void {
       const restoredList = backend.listState({ name: "list", element: i64 });
       const restoredMap = backend.mapState({ name: "map", key: u32, value: i64 });
       backend.setCurrentKey("k");
-      assert.deepEqual(restoredList.get(), Array.from({ length: 400 }, () => 1));
-      assert.deepEqual([...restoredMap], range(400).map((index) => [index * 2 + 1, 1]));
+      assert.deepEqual(
+        restoredList.get(),
+        Array.from({ length: 400 }, () => 1),
+      );
+      assert.deepEqual(
+        [...restoredMap],
+        range(400).map((index) => [index * 2 + 1, 1]),
+      );
     });
 
     suite.test("metadata comes back as it was given", async (job) => {
       const values: (JsonValue | undefined)[] = [
-        undefined, null, 0, "text", [1, "2", null], { offsets: { "flights-0": "184467" }, done: false },
+        undefined,
+        null,
+        0,
+        "text",
+        [1, "2", null],
+        { offsets: { "flights-0": "184467" }, done: false },
       ];
       let backend = await job.open();
       assert.equal(backend.restored, undefined);
@@ -85,28 +96,40 @@ export function defineCheckpointSuite(suite: Suite): void {
         ids.push(taken.checkpoint.checkpointId);
         backend = taken.backend;
       }
-      assert.deepEqual(ids, [...new Set(ids)].sort((a, b) => a - b));
+      assert.deepEqual(
+        ids,
+        [...new Set(ids)].sort((a, b) => a - b),
+      );
       assert.equal(backend.restored?.checkpointId, ids.at(-1));
     });
 
-    suite.test("a second one waits its turn, and each has what was there at its call", async (job) => {
-      let backend = await job.open();
-      const order: number[] = [];
-      const taken = range(4).map((round) => {
-        write(backend, "k", round);
-        write(backend, round, round);
-        return backend.checkpoint(round).then((done) => {
-          order.push(round);
-          return done.checkpointId;
+    suite.test(
+      "a second one waits its turn, and each has what was there at its call",
+      async (job) => {
+        let backend = await job.open();
+        const order: number[] = [];
+        const taken = range(4).map((round) => {
+          write(backend, "k", round);
+          write(backend, round, round);
+          return backend.checkpoint(round).then((done) => {
+            order.push(round);
+            return done.checkpointId;
+          });
         });
-      });
-      write(backend, "k", 99);
-      const ids = await Promise.all(taken);
-      assert.deepEqual(order, range(4));
-      assert.deepEqual(ids, [...ids].sort((a, b) => a - b));
-      backend = await job.reopen(backend);
-      assert.deepEqual([read(backend, "k"), read(backend, 3), backend.restored?.metadata], [3, 3, 3]);
-    });
+        write(backend, "k", 99);
+        const ids = await Promise.all(taken);
+        assert.deepEqual(order, range(4));
+        assert.deepEqual(
+          ids,
+          [...ids].sort((a, b) => a - b),
+        );
+        backend = await job.reopen(backend);
+        assert.deepEqual(
+          [read(backend, "k"), read(backend, 3), backend.restored?.metadata],
+          [3, 3, 3],
+        );
+      },
+    );
 
     suite.test("one of a backend without state restores to nothing", async (job) => {
       let backend = await job.open();
@@ -163,20 +186,23 @@ export function defineCheckpointSuite(suite: Suite): void {
       await backend.checkpoint();
     });
 
-    suite.test("that its signal aborts rejects with the reason, and the next one works", async (job) => {
-      let backend = await job.open();
-      for (const key of range(500)) write(backend, key, key);
-      const reason = new Error("enough");
-      const isReason = (error: unknown): boolean => error === reason;
-      const aborted = AbortSignal.abort(reason);
-      await assert.rejects(backend.checkpoint(1, { signal: aborted }), isReason);
-      const controller = new AbortController();
-      const running = backend.checkpoint(2, { signal: controller.signal });
-      controller.abort(reason);
-      await assert.rejects(running, isReason);
-      ({ backend } = await job.checkpointAndReopen(backend, 3));
-      assert.deepEqual([backend.restored?.metadata, read(backend, 499)], [3, 499]);
-    });
+    suite.test(
+      "that its signal aborts rejects with the reason, and the next one works",
+      async (job) => {
+        let backend = await job.open();
+        for (const key of range(500)) write(backend, key, key);
+        const reason = new Error("enough");
+        const isReason = (error: unknown): boolean => error === reason;
+        const aborted = AbortSignal.abort(reason);
+        await assert.rejects(backend.checkpoint(1, { signal: aborted }), isReason);
+        const controller = new AbortController();
+        const running = backend.checkpoint(2, { signal: controller.signal });
+        controller.abort(reason);
+        await assert.rejects(running, isReason);
+        ({ backend } = await job.checkpointAndReopen(backend, 3));
+        assert.deepEqual([backend.restored?.metadata, read(backend, 499)], [3, 499]);
+      },
+    );
 
     suite.optional("bulk", "of tens of mebibytes hold every row", async (job) => {
       let backend = await job.open();
@@ -216,21 +242,25 @@ function defineRestoreSuite(suite: Suite): void {
       assert.deepEqual([backend.restored?.metadata, read(backend, "k")], ["m", 1]);
     });
 
-    suite.optional("restoreById", "an id restores that checkpoint, and the job goes on from it", async (job) => {
-      let backend = await job.open();
-      write(backend, "k", 1);
-      const first = await backend.checkpoint("first");
-      write(backend, "k", 2);
-      write(backend, "later", 2);
-      await backend.checkpoint("second");
-      backend = await job.reopen(backend, first.checkpointId);
-      assert.deepEqual(backend.restored, { checkpointId: first.checkpointId, metadata: "first" });
-      assert.deepEqual([read(backend, "k"), read(backend, "later")], [1, undefined]);
-      write(backend, "k", 3);
-      ({ backend } = await job.checkpointAndReopen(backend, "third"));
-      assert.deepEqual([backend.restored?.metadata, read(backend, "k")], ["third", 3]);
-      assert.equal(read(backend, "later"), undefined);
-    });
+    suite.optional(
+      "restoreById",
+      "an id restores that checkpoint, and the job goes on from it",
+      async (job) => {
+        let backend = await job.open();
+        write(backend, "k", 1);
+        const first = await backend.checkpoint("first");
+        write(backend, "k", 2);
+        write(backend, "later", 2);
+        await backend.checkpoint("second");
+        backend = await job.reopen(backend, first.checkpointId);
+        assert.deepEqual(backend.restored, { checkpointId: first.checkpointId, metadata: "first" });
+        assert.deepEqual([read(backend, "k"), read(backend, "later")], [1, undefined]);
+        write(backend, "k", 3);
+        ({ backend } = await job.checkpointAndReopen(backend, "third"));
+        assert.deepEqual([backend.restored?.metadata, read(backend, "k")], ["third", 3]);
+        assert.equal(read(backend, "later"), undefined);
+      },
+    );
 
     suite.optional("restoreById", "an id that does not exist is refused", async (job) => {
       const backend = await job.open();
@@ -253,9 +283,18 @@ function defineRestoreSuite(suite: Suite): void {
       }
       const restored = backend.valueState({ name: "old", value: utf8 });
       const map = backend.mapState({ name: "old map", key: u32, value: i64 });
-      assert.equal(backend.withKey("k", () => restored.value()), "kept");
-      assert.equal(backend.withKey("k", () => [...map].length), 800);
-      throwsCode(() => backend.valueState({ name: "old", value: f64 }), "VARVE_INCOMPATIBLE_SERIALIZER");
+      assert.equal(
+        backend.withKey("k", () => restored.value()),
+        "kept",
+      );
+      assert.equal(
+        backend.withKey("k", () => [...map].length),
+        800,
+      );
+      throwsCode(
+        () => backend.valueState({ name: "old", value: f64 }),
+        "VARVE_INCOMPATIBLE_SERIALIZER",
+      );
     });
 
     suite.test("jobs of different names share nothing", async (job) => {
@@ -276,27 +315,31 @@ function defineRestoreSuite(suite: Suite): void {
       }
     });
 
-    suite.optional("keyGroupRanges", "a backend takes the keys of its key groups and no others", async (job) => {
-      const keyGroups = { max: 4, first: 1, last: 2 };
-      let backend = await job.open("latest-or-new", keyGroups);
-      const owned: number[] = [];
-      for (const key of range(100)) {
-        try {
-          write(backend, key, key);
-          owned.push(key);
-        } catch (error) {
-          assert.equal((error as { code?: string }).code, "VARVE_INVALID_ARGUMENT");
-          assert.equal(backend.currentKey(), undefined);
+    suite.optional(
+      "keyGroupRanges",
+      "a backend takes the keys of its key groups and no others",
+      async (job) => {
+        const keyGroups = { max: 4, first: 1, last: 2 };
+        let backend = await job.open("latest-or-new", keyGroups);
+        const owned: number[] = [];
+        for (const key of range(100)) {
+          try {
+            write(backend, key, key);
+            owned.push(key);
+          } catch (error) {
+            assert.equal((error as { code?: string }).code, "VARVE_INVALID_ARGUMENT");
+            assert.equal(backend.currentKey(), undefined);
+          }
         }
-      }
-      assert.ok(owned.length > 20 && owned.length < 80, `${owned.length} of 100 keys`);
-      await backend.checkpoint();
-      await job.close(backend);
-      await rejectsCode(job.open("latest"), "VARVE_INVALID_ARGUMENT");
-      backend = await job.open("latest", keyGroups);
-      assert.deepEqual(backend.keyGroups, keyGroups);
-      assert.deepEqual(await keysOf(backend.valueState(total)), namesOf(owned));
-    });
+        assert.ok(owned.length > 20 && owned.length < 80, `${owned.length} of 100 keys`);
+        await backend.checkpoint();
+        await job.close(backend);
+        await rejectsCode(job.open("latest"), "VARVE_INVALID_ARGUMENT");
+        backend = await job.open("latest", keyGroups);
+        assert.deepEqual(backend.keyGroups, keyGroups);
+        assert.deepEqual(await keysOf(backend.valueState(total)), namesOf(owned));
+      },
+    );
   });
 }
 
@@ -313,7 +356,10 @@ function defineSnapshotSuite(suite: Suite): void {
         assert.deepEqual(handle, JSON.parse(JSON.stringify(handle)));
         assert.deepEqual(handle.keyGroups, backend.keyGroups);
         assert.ok(files.length >= 1);
-        assert.deepEqual(handle.states.map((state) => state.name), ["total"]);
+        assert.deepEqual(
+          handle.states.map((state) => state.name),
+          ["total"],
+        );
       }
       backend.notifyCheckpointComplete(1);
       backend.notifyCheckpointAborted(2);

@@ -37,26 +37,29 @@ export function defineIterationSuite(suite: Suite): void {
         assert.deepEqual([count, state.isEmpty()], [size, true]);
       });
 
-      suite.test(`each of ${size} entries present throughout comes once, whatever else changes`, async (job) => {
-        const backend = await job.open();
-        const state = backend.mapState(counts);
-        backend.setCurrentKey("k");
-        const staying = range(size).map((index) => index * 10);
-        for (const key of staying) state.put(key, 0);
-        const seen = new Map<number, number>();
-        let step = 0;
-        for (const [key] of state) {
-          seen.set(key, (seen.get(key) ?? 0) + 1);
-          // Others come and go before and behind; values of those that stay change.
-          step++;
-          if (step % 2 === 0) state.put(Math.max(0, key - 5), step);
-          if (step % 3 === 0 && step < size * 2) state.put(key + 3, step);
-          if (step % 5 === 0) state.remove(key + 3);
-          if (step % 7 === 0) state.put(staying[(step * 31) % size]!, step);
-        }
-        for (const key of staying) assert.equal(seen.get(key), 1, `entry ${key}`);
-        for (const [key, times] of seen) assert.equal(times, 1, `entry ${key}`);
-      });
+      suite.test(
+        `each of ${size} entries present throughout comes once, whatever else changes`,
+        async (job) => {
+          const backend = await job.open();
+          const state = backend.mapState(counts);
+          backend.setCurrentKey("k");
+          const staying = range(size).map((index) => index * 10);
+          for (const key of staying) state.put(key, 0);
+          const seen = new Map<number, number>();
+          let step = 0;
+          for (const [key] of state) {
+            seen.set(key, (seen.get(key) ?? 0) + 1);
+            // Others come and go before and behind; values of those that stay change.
+            step++;
+            if (step % 2 === 0) state.put(Math.max(0, key - 5), step);
+            if (step % 3 === 0 && step < size * 2) state.put(key + 3, step);
+            if (step % 5 === 0) state.remove(key + 3);
+            if (step % 7 === 0) state.put(staying[(step * 31) % size]!, step);
+          }
+          for (const key of staying) assert.equal(seen.get(key), 1, `entry ${key}`);
+          for (const [key, times] of seen) assert.equal(times, 1, `entry ${key}`);
+        },
+      );
 
       suite.test(`clearing a map of ${size} entries ends its iteration`, async (job) => {
         const backend = await job.open();

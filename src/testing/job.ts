@@ -34,7 +34,10 @@ export class SuiteJob {
   }
 
   /** Closes the backend, takes no checkpoint, and opens the job from the latest one. */
-  async reopen(backend: KeyedStateBackend, restore: SuiteRestore = "latest"): Promise<KeyedStateBackend> {
+  async reopen(
+    backend: KeyedStateBackend,
+    restore: SuiteRestore = "latest",
+  ): Promise<KeyedStateBackend> {
     await this.close(backend);
     return this.open(restore);
   }

@@ -10,45 +10,110 @@ const windowed = { name: "windowed", value: utf8, namespaces: true } as const;
 
 /** Keys that are all different, although many look alike. */
 const distinctKeys: readonly Key[] = [
-  1, "1", 1n, Uint8Array.of(1), Buffer.from("1"), 0, "0", 0n, "", new Uint8Array(0), -1, -1n, 1.5,
-  Number.MAX_VALUE, Number.MIN_VALUE, -Number.MIN_VALUE, Infinity, -Infinity, 2 ** 53, 2 ** 53 + 2,
-  2n ** 53n, 2n ** 64n, -(2n ** 64n), 2n ** 900n, -(2n ** 900n), "a", "a\0", "a\0\0", "\0", "a\u0001",
-  "ä", "a\u0308", "日本語", "🙂", "\ufeff", "\uffff", "x".repeat(1000), "x".repeat(1001), "x".repeat(4000),
-  "\0".repeat(500), Uint8Array.of(0), Uint8Array.of(0, 0), Uint8Array.of(0, 255), Uint8Array.of(255),
+  1,
+  "1",
+  1n,
+  Uint8Array.of(1),
+  Buffer.from("1"),
+  0,
+  "0",
+  0n,
+  "",
+  new Uint8Array(0),
+  -1,
+  -1n,
+  1.5,
+  Number.MAX_VALUE,
+  Number.MIN_VALUE,
+  -Number.MIN_VALUE,
+  Infinity,
+  -Infinity,
+  2 ** 53,
+  2 ** 53 + 2,
+  2n ** 53n,
+  2n ** 64n,
+  -(2n ** 64n),
+  2n ** 900n,
+  -(2n ** 900n),
+  "a",
+  "a\0",
+  "a\0\0",
+  "\0",
+  "a\u0001",
+  "ä",
+  "a\u0308",
+  "日本語",
+  "🙂",
+  "\ufeff",
+  "\uffff",
+  "x".repeat(1000),
+  "x".repeat(1001),
+  "x".repeat(4000),
+  "\0".repeat(500),
+  Uint8Array.of(0),
+  Uint8Array.of(0, 0),
+  Uint8Array.of(0, 255),
+  Uint8Array.of(255),
   new Uint8Array(2000).fill(7),
 ];
 
 const badKeys: readonly unknown[] = [
-  undefined, null, NaN, true, {}, [], Symbol("s"), new Date(0), "\ud800", "a\udc00b", "x".repeat(5000),
-  "\0".repeat(2500), new Uint8Array(5000), 2n ** 1000n, new Uint16Array(1), () => 1,
+  undefined,
+  null,
+  NaN,
+  true,
+  {},
+  [],
+  Symbol("s"),
+  new Date(0),
+  "\ud800",
+  "a\udc00b",
+  "x".repeat(5000),
+  "\0".repeat(2500),
+  new Uint8Array(5000),
+  2n ** 1000n,
+  new Uint16Array(1),
+  () => 1,
 ];
 
 export function defineKeySuite(suite: Suite): void {
   suite.describe("keys", () => {
-    suite.test("keys of every type are told apart, and found again after a restore", async (job) => {
-      let backend = await job.open();
-      const state = backend.valueState(label);
-      for (const key of distinctKeys) backend.withKey(key, () => state.update(nameOf(key)));
-      const check = (at: KeyedStateBackend): void => {
-        const restored = at.valueState(label);
-        for (const key of distinctKeys) {
-          assert.equal(at.withKey(key, () => restored.value()), nameOf(key));
-        }
-      };
-      check(backend);
-      assert.deepEqual(await keysOf(state), namesOf(distinctKeys));
-      ({ backend } = await job.checkpointAndReopen(backend));
-      check(backend);
-      assert.deepEqual(await keysOf(backend.valueState(label)), namesOf(distinctKeys));
-    });
+    suite.test(
+      "keys of every type are told apart, and found again after a restore",
+      async (job) => {
+        let backend = await job.open();
+        const state = backend.valueState(label);
+        for (const key of distinctKeys) backend.withKey(key, () => state.update(nameOf(key)));
+        const check = (at: KeyedStateBackend): void => {
+          const restored = at.valueState(label);
+          for (const key of distinctKeys) {
+            assert.equal(
+              at.withKey(key, () => restored.value()),
+              nameOf(key),
+            );
+          }
+        };
+        check(backend);
+        assert.deepEqual(await keysOf(state), namesOf(distinctKeys));
+        ({ backend } = await job.checkpointAndReopen(backend));
+        check(backend);
+        assert.deepEqual(await keysOf(backend.valueState(label)), namesOf(distinctKeys));
+      },
+    );
 
     suite.test("-0 is 0, and a Buffer is its bytes", async (job) => {
       const backend = await job.open();
       const state = backend.valueState(label);
       backend.withKey(-0, () => state.update("zero"));
       backend.withKey(Buffer.from("ab"), () => state.update("bytes"));
-      assert.equal(backend.withKey(0, () => state.value()), "zero");
-      assert.equal(backend.withKey(Uint8Array.of(97, 98), () => state.value()), "bytes");
+      assert.equal(
+        backend.withKey(0, () => state.value()),
+        "zero",
+      );
+      assert.equal(
+        backend.withKey(Uint8Array.of(97, 98), () => state.value()),
+        "bytes",
+      );
       assert.deepEqual(await keysOf(state), namesOf([0, Uint8Array.of(97, 98)]));
     });
 
@@ -57,22 +122,29 @@ export function defineKeySuite(suite: Suite): void {
       const state = backend.valueState(label);
       for (const [index, key] of badKeys.entries()) {
         backend.setCurrentKey("before");
-        throwsCode(() => backend.setCurrentKey(key as Key), "VARVE_INVALID_ARGUMENT", `key ${index}`);
+        throwsCode(
+          () => backend.setCurrentKey(key as Key),
+          "VARVE_INVALID_ARGUMENT",
+          `key ${index}`,
+        );
         throwsCode(() => state.update("wrong"), "VARVE_INVALID_ARGUMENT", `access ${index}`);
         throwsCode(() => backend.withKey(key as Key, () => 1), "VARVE_INVALID_ARGUMENT");
       }
       assert.deepEqual(await keysOf(state), []);
     });
 
-    suite.test("a key belongs to the backend once it is set: changing its bytes changes nothing", async (job) => {
-      const backend = await job.open();
-      const state = backend.valueState(label);
-      const key = Uint8Array.of(1, 2);
-      backend.setCurrentKey(key);
-      key[0] = 9;
-      state.update("x");
-      assert.deepEqual(await keysOf(state), namesOf([Uint8Array.of(1, 2)]));
-    });
+    suite.test(
+      "a key belongs to the backend once it is set: changing its bytes changes nothing",
+      async (job) => {
+        const backend = await job.open();
+        const state = backend.valueState(label);
+        const key = Uint8Array.of(1, 2);
+        backend.setCurrentKey(key);
+        key[0] = 9;
+        state.update("x");
+        assert.deepEqual(await keysOf(state), namesOf([Uint8Array.of(1, 2)]));
+      },
+    );
   });
   defineCurrentKeySuite(suite);
   defineNamespaceSuite(suite);
@@ -88,11 +160,26 @@ function defineCurrentKeySuite(suite: Suite): void {
       const map = backend.mapState({ name: "m", key: u32, value: i64 });
       const sum = backend.reducingState({ name: "s", value: i64, reduce: (a, b) => a + b });
       const calls = [
-        () => value.value(), () => value.update(1), () => value.clear(), () => list.get(),
-        () => list.add(1), () => list.update([]), () => list.clear(), () => list.isEmpty(),
-        () => list.addAll([]), () => map.get(1), () => map.put(1, 1), () => map.remove(1),
-        () => map.contains(1), () => map.isEmpty(), () => map.clear(), () => map.entries(),
-        () => map.putAll([[1, 1]]), () => sum.get(), () => sum.add(1), () => sum.clear(),
+        () => value.value(),
+        () => value.update(1),
+        () => value.clear(),
+        () => list.get(),
+        () => list.add(1),
+        () => list.update([]),
+        () => list.clear(),
+        () => list.isEmpty(),
+        () => list.addAll([]),
+        () => map.get(1),
+        () => map.put(1, 1),
+        () => map.remove(1),
+        () => map.contains(1),
+        () => map.isEmpty(),
+        () => map.clear(),
+        () => map.entries(),
+        () => map.putAll([[1, 1]]),
+        () => sum.get(),
+        () => sum.add(1),
+        () => sum.clear(),
       ];
       const refuseAll = (): void => {
         for (const [index, call] of calls.entries()) {
@@ -105,29 +192,38 @@ function defineCurrentKeySuite(suite: Suite): void {
       assert.deepEqual(await keysOf(value), ["1"]);
     });
 
-    suite.test("withKey sets it for the callback, returns its result, and unsets it", async (job) => {
-      const backend = await job.open();
-      assert.equal(backend.currentKey(), undefined);
-      const result = backend.withKey("k", () => {
-        assert.equal(backend.currentKey(), "k");
-        return 5;
-      });
-      assert.deepEqual([result, backend.currentKey()], [5, undefined]);
-    });
-
-    suite.test("withKey unsets it when the callback throws, and passes the error on", async (job) => {
-      const backend = await job.open();
-      const state = backend.valueState(label);
-      const failure = new Error("mine");
-      const call = (): unknown =>
-        backend.withKey("k", () => {
-          state.update("kept");
-          throw failure;
+    suite.test(
+      "withKey sets it for the callback, returns its result, and unsets it",
+      async (job) => {
+        const backend = await job.open();
+        assert.equal(backend.currentKey(), undefined);
+        const result = backend.withKey("k", () => {
+          assert.equal(backend.currentKey(), "k");
+          return 5;
         });
-      assert.throws(call, (error) => error === failure);
-      assert.equal(backend.currentKey(), undefined);
-      assert.equal(backend.withKey("k", () => state.value()), "kept");
-    });
+        assert.deepEqual([result, backend.currentKey()], [5, undefined]);
+      },
+    );
+
+    suite.test(
+      "withKey unsets it when the callback throws, and passes the error on",
+      async (job) => {
+        const backend = await job.open();
+        const state = backend.valueState(label);
+        const failure = new Error("mine");
+        const call = (): unknown =>
+          backend.withKey("k", () => {
+            state.update("kept");
+            throw failure;
+          });
+        assert.throws(call, (error) => error === failure);
+        assert.equal(backend.currentKey(), undefined);
+        assert.equal(
+          backend.withKey("k", () => state.value()),
+          "kept",
+        );
+      },
+    );
 
     suite.test("withKey refuses a callback that is async or returns a promise", async (job) => {
       const backend = await job.open();
@@ -202,67 +298,76 @@ function defineNamespaceSuite(suite: Suite): void {
       assert.deepEqual(await keysOf(state, "w"), ["0", "1", "2"]);
     });
 
-    suite.test("every pair of key and namespace is a row of its own, however alike their bytes", async (job) => {
-      let backend = await job.open();
-      const state = backend.valueState(windowed);
-      const pairs = distinctKeys.flatMap((key, index) =>
-        [0, 7, 13].map((step) => [key, distinctKeys[(index + step) % distinctKeys.length]!] as const),
-      );
-      for (const [index, [key, namespace]] of pairs.entries()) {
-        backend.setCurrentKey(key);
-        state.setCurrentNamespace(namespace);
-        state.update(String(index));
-      }
-      ({ backend } = await job.checkpointAndReopen(backend));
-      const restored = backend.valueState(windowed);
-      for (const [index, [key, namespace]] of pairs.entries()) {
-        backend.setCurrentKey(key);
-        restored.setCurrentNamespace(namespace);
-        assert.equal(restored.value(), String(index));
-      }
-    });
+    suite.test(
+      "every pair of key and namespace is a row of its own, however alike their bytes",
+      async (job) => {
+        let backend = await job.open();
+        const state = backend.valueState(windowed);
+        const pairs = distinctKeys.flatMap((key, index) =>
+          [0, 7, 13].map(
+            (step) => [key, distinctKeys[(index + step) % distinctKeys.length]!] as const,
+          ),
+        );
+        for (const [index, [key, namespace]] of pairs.entries()) {
+          backend.setCurrentKey(key);
+          state.setCurrentNamespace(namespace);
+          state.update(String(index));
+        }
+        ({ backend } = await job.checkpointAndReopen(backend));
+        const restored = backend.valueState(windowed);
+        for (const [index, [key, namespace]] of pairs.entries()) {
+          backend.setCurrentKey(key);
+          restored.setCurrentNamespace(namespace);
+          assert.equal(restored.value(), String(index));
+        }
+      },
+    );
   });
 }
 
 function defineEnumerationSuite(suite: Suite): void {
   suite.describe("keys()", () => {
-    suite.test("shows the keys that have something, each once, whatever the kind of state", async (job) => {
-      let backend = await job.open();
-      const define = (at: KeyedStateBackend) => ({
-        value: at.valueState({ name: "v", value: bytes }),
-        list: at.listState({ name: "l", element: i64 }),
-        map: at.mapState({ name: "m", key: u32, value: i64 }),
-        sum: at.reducingState({ name: "s", value: i64, reduce: (a, b) => a + b }),
-      });
-      const states = define(backend);
-      for (const key of range(60)) {
-        backend.withKey(key, () => {
-          if (key % 2 === 0) states.value.update(Uint8Array.of(key));
-          // Some lists and maps are long: many rows, one key.
-          if (key % 3 === 0) states.list.addAll(range(key === 3 ? 3000 : 2));
-          if (key % 5 === 0) for (const entry of range(key === 5 ? 900 : 2)) states.map.put(entry, 1);
-          if (key % 7 === 0) states.sum.add(1);
+    suite.test(
+      "shows the keys that have something, each once, whatever the kind of state",
+      async (job) => {
+        let backend = await job.open();
+        const define = (at: KeyedStateBackend) => ({
+          value: at.valueState({ name: "v", value: bytes }),
+          list: at.listState({ name: "l", element: i64 }),
+          map: at.mapState({ name: "m", key: u32, value: i64 }),
+          sum: at.reducingState({ name: "s", value: i64, reduce: (a, b) => a + b }),
         });
-      }
-      const cleared = [0, 3, 5, 7, 14];
-      for (const key of cleared) {
-        backend.withKey(key, () => {
-          for (const state of Object.values(states)) if (key !== 3 && key !== 5) state.clear();
-        });
-      }
-      const check = async (at: KeyedStateBackend): Promise<void> => {
-        const { value, list, map, sum } = define(at);
-        const expected = (step: number): string[] =>
-          namesOf(range(60).filter((key) => key % step === 0 && ![0, 7, 14].includes(key)));
-        assert.deepEqual(await keysOf(value), expected(2));
-        assert.deepEqual(await keysOf(list), expected(3));
-        assert.deepEqual(await keysOf(map), expected(5));
-        assert.deepEqual(await keysOf(sum), expected(7));
-      };
-      await check(backend);
-      ({ backend } = await job.checkpointAndReopen(backend));
-      await check(backend);
-    });
+        const states = define(backend);
+        for (const key of range(60)) {
+          backend.withKey(key, () => {
+            if (key % 2 === 0) states.value.update(Uint8Array.of(key));
+            // Some lists and maps are long: many rows, one key.
+            if (key % 3 === 0) states.list.addAll(range(key === 3 ? 3000 : 2));
+            if (key % 5 === 0)
+              for (const entry of range(key === 5 ? 900 : 2)) states.map.put(entry, 1);
+            if (key % 7 === 0) states.sum.add(1);
+          });
+        }
+        const cleared = [0, 3, 5, 7, 14];
+        for (const key of cleared) {
+          backend.withKey(key, () => {
+            for (const state of Object.values(states)) if (key !== 3 && key !== 5) state.clear();
+          });
+        }
+        const check = async (at: KeyedStateBackend): Promise<void> => {
+          const { value, list, map, sum } = define(at);
+          const expected = (step: number): string[] =>
+            namesOf(range(60).filter((key) => key % step === 0 && ![0, 7, 14].includes(key)));
+          assert.deepEqual(await keysOf(value), expected(2));
+          assert.deepEqual(await keysOf(list), expected(3));
+          assert.deepEqual(await keysOf(map), expected(5));
+          assert.deepEqual(await keysOf(sum), expected(7));
+        };
+        await check(backend);
+        ({ backend } = await job.checkpointAndReopen(backend));
+        await check(backend);
+      },
+    );
 
     suite.test("shows the keys of one namespace", async (job) => {
       const backend = await job.open();
@@ -306,16 +411,19 @@ function defineEnumerationSuite(suite: Suite): void {
       assert.deepEqual(await keysOf(state), namesOf(range(300, 1000)));
     });
 
-    suite.test("an iteration may be stopped early, and one never begun does no harm", async (job) => {
-      const backend = await job.open();
-      const state = backend.valueState(label);
-      for (const key of range(300)) backend.withKey(key, () => state.update("x"));
-      state.keys();
-      let count = 0;
-      for await (const _ of state.keys()) if (++count === 3) break;
-      assert.equal(count, 3);
-      await backend.checkpoint();
-      assert.equal((await keysOf(state)).length, 300);
-    });
+    suite.test(
+      "an iteration may be stopped early, and one never begun does no harm",
+      async (job) => {
+        const backend = await job.open();
+        const state = backend.valueState(label);
+        for (const key of range(300)) backend.withKey(key, () => state.update("x"));
+        state.keys();
+        let count = 0;
+        for await (const _ of state.keys()) if (++count === 3) break;
+        assert.equal(count, 3);
+        await backend.checkpoint();
+        assert.equal((await keysOf(state)).length, 300);
+      },
+    );
   });
 }

@@ -32,7 +32,10 @@ export function defineLifecycleSuite(suite: Suite): void {
           () => at.mapState({ name: "map", key: u32, value: u32 }),
         ];
         for (const call of calls) throwsCode(call, "VARVE_INCOMPATIBLE_SERIALIZER");
-        assert.equal(at.withKey("k", () => at.valueState(total).value()), 1);
+        assert.equal(
+          at.withKey("k", () => at.valueState(total).value()),
+          1,
+        );
       };
       check(backend);
       ({ backend } = await job.checkpointAndReopen(backend));
@@ -42,9 +45,18 @@ export function defineLifecycleSuite(suite: Suite): void {
     suite.test("with a descriptor that is wrong is refused", async (job) => {
       const backend = await job.open();
       const wrong: unknown[] = [
-        undefined, null, "total", {}, { name: "total" }, { name: "", value: f64 }, { name: 5, value: f64 },
-        { name: "x".repeat(257), value: f64 }, { name: "\ud800", value: f64 }, { name: "a", value: {} },
-        { name: "a", value: { ...f64, fingerprint: "" } }, { name: "a", value: f64, namespaces: 1 },
+        undefined,
+        null,
+        "total",
+        {},
+        { name: "total" },
+        { name: "", value: f64 },
+        { name: 5, value: f64 },
+        { name: "x".repeat(257), value: f64 },
+        { name: "\ud800", value: f64 },
+        { name: "a", value: {} },
+        { name: "a", value: { ...f64, fingerprint: "" } },
+        { name: "a", value: f64, namespaces: 1 },
         { name: "a", value: { ...f64, fingerprint: "x".repeat(1025) } },
         { name: "a", value: f64, ttl: 5 },
       ];
@@ -61,7 +73,8 @@ export function defineLifecycleSuite(suite: Suite): void {
     suite.test("that the refused call named does not exist", async (job) => {
       const backend = await job.open();
       throwsCode(
-        () => backend.reducingState({ name: "s", value: f64, reduce: 1 as unknown as typeof reduce }),
+        () =>
+          backend.reducingState({ name: "s", value: f64, reduce: 1 as unknown as typeof reduce }),
         "VARVE_INVALID_ARGUMENT",
       );
       const state = backend.listState({ name: "s", element: utf8 });
@@ -94,16 +107,28 @@ export function defineLifecycleSuite(suite: Suite): void {
       const wrong = backend.valueState({ name: "liar", value: liar });
       const half = backend.listState({ name: "failing", element: failing });
       backend.setCurrentKey("k");
-      path.addAll([{ x: 1, y: 2 }, { x: 3, y: 4 }]);
+      path.addAll([
+        { x: 1, y: 2 },
+        { x: 3, y: 4 },
+      ]);
       nested.update([{ x: 5, y: 6 }]);
       throwsCode(() => wrong.update("four"), "VARVE_INVALID_ARGUMENT");
       assert.throws(() => half.add("x"), RangeError);
       assert.deepEqual([wrong.value(), half.get()], [undefined, []]);
       ({ backend } = await job.checkpointAndReopen(backend));
       const restored = backend.listState({ name: "path", element: point });
-      assert.deepEqual(backend.withKey("k", () => restored.get()), [{ x: 1, y: 2 }, { x: 3, y: 4 }]);
+      assert.deepEqual(
+        backend.withKey("k", () => restored.get()),
+        [
+          { x: 1, y: 2 },
+          { x: 3, y: 4 },
+        ],
+      );
       const again = backend.valueState({ name: "nested", value: array(point) });
-      assert.deepEqual(backend.withKey("k", () => again.value()), [{ x: 5, y: 6 }]);
+      assert.deepEqual(
+        backend.withKey("k", () => again.value()),
+        [{ x: 5, y: 6 }],
+      );
     });
   });
   defineCloseSuite(suite);
@@ -196,7 +221,10 @@ function defineCloseSuite(suite: Suite): void {
       const expected = [second!, third!].some((one) => one.status === "fulfilled") ? 2 : 1;
       const restored = backend.valueState(total);
       for (const key of range(1000)) {
-        assert.equal(backend.withKey(key, () => restored.value()), expected);
+        assert.equal(
+          backend.withKey(key, () => restored.value()),
+          expected,
+        );
       }
     });
 

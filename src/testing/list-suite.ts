@@ -25,29 +25,38 @@ export function defineListSuite(suite: Suite): void {
       const check = (at: KeyedStateBackend): void => {
         const list = at.listState(numbers);
         const of = (key: number): number[] => at.withKey(key, () => list.get());
-        assert.deepEqual(of(0), range(10).map((value) => value * 3));
+        assert.deepEqual(
+          of(0),
+          range(10).map((value) => value * 3),
+        );
         assert.deepEqual(of(1), [...range(10).map((value) => value * 3 + 1), 100, 101]);
         assert.deepEqual([of(2), of(3)], [[], []]);
-        assert.deepEqual([1, 2].map((key) => at.withKey(key, () => list.isEmpty())), [false, true]);
+        assert.deepEqual(
+          [1, 2].map((key) => at.withKey(key, () => list.isEmpty())),
+          [false, true],
+        );
       };
       check(backend);
       ({ backend } = await job.checkpointAndReopen(backend));
       check(backend);
     });
 
-    suite.test("update replaces, an empty update clears, an empty addAll changes nothing", async (job) => {
-      const backend = await job.open();
-      const state = backend.listState(numbers);
-      backend.setCurrentKey("k");
-      state.addAll([1, 2, 3]);
-      state.update([4, 5]);
-      state.addAll([]);
-      assert.deepEqual(state.get(), [4, 5]);
-      state.update(new Set([6]));
-      assert.deepEqual(state.get(), [6]);
-      state.update([]);
-      assert.deepEqual([state.get(), state.isEmpty()], [[], true]);
-    });
+    suite.test(
+      "update replaces, an empty update clears, an empty addAll changes nothing",
+      async (job) => {
+        const backend = await job.open();
+        const state = backend.listState(numbers);
+        backend.setCurrentKey("k");
+        state.addAll([1, 2, 3]);
+        state.update([4, 5]);
+        state.addAll([]);
+        assert.deepEqual(state.get(), [4, 5]);
+        state.update(new Set([6]));
+        assert.deepEqual(state.get(), [6]);
+        state.update([]);
+        assert.deepEqual([state.get(), state.isEmpty()], [[], true]);
+      },
+    );
 
     suite.test("an element that cannot be held is refused and the list stays", async (job) => {
       const backend = await job.open();
@@ -96,8 +105,14 @@ export function defineListSuite(suite: Suite): void {
       backend.withKey("k", () => backend.listState(strings).addAll(["", "a", ""]));
       ({ backend } = await job.checkpointAndReopen(backend));
       const state = backend.listState(strings);
-      assert.deepEqual(backend.withKey("k", () => state.get()), ["", "a", ""]);
-      assert.equal(backend.withKey("k", () => state.isEmpty()), false);
+      assert.deepEqual(
+        backend.withKey("k", () => state.get()),
+        ["", "a", ""],
+      );
+      assert.equal(
+        backend.withKey("k", () => state.isEmpty()),
+        false,
+      );
     });
 
     suite.test("the iterable given may use the state itself", async (job) => {
@@ -139,24 +154,27 @@ export function defineListSuite(suite: Suite): void {
       assert.deepEqual(read(backend, "k"), [1]);
     });
 
-    suite.test("elements added to a restored list that was not read come after the old ones", async (job) => {
-      let backend = await job.open();
-      const expected = range(2000);
-      backend.withKey("k", () => backend.listState(numbers).addAll(expected));
-      backend.withKey("small", () => backend.listState(numbers).add(-1));
-      for (const round of range(5)) {
-        ({ backend } = await job.checkpointAndReopen(backend));
-        const state = backend.listState(numbers);
-        for (const value of range(10, round * 10)) {
-          backend.withKey("k", () => state.add(value));
-          expected.push(value);
-          backend.withKey("small", () => state.add(value));
+    suite.test(
+      "elements added to a restored list that was not read come after the old ones",
+      async (job) => {
+        let backend = await job.open();
+        const expected = range(2000);
+        backend.withKey("k", () => backend.listState(numbers).addAll(expected));
+        backend.withKey("small", () => backend.listState(numbers).add(-1));
+        for (const round of range(5)) {
+          ({ backend } = await job.checkpointAndReopen(backend));
+          const state = backend.listState(numbers);
+          for (const value of range(10, round * 10)) {
+            backend.withKey("k", () => state.add(value));
+            expected.push(value);
+            backend.withKey("small", () => state.add(value));
+          }
+          if (round % 2 === 0) await backend.checkpoint();
         }
-        if (round % 2 === 0) await backend.checkpoint();
-      }
-      assert.deepEqual(read(backend, "k"), expected);
-      assert.deepEqual(read(backend, "small"), [-1, ...range(50)]);
-    });
+        assert.deepEqual(read(backend, "k"), expected);
+        assert.deepEqual(read(backend, "small"), [-1, ...range(50)]);
+      },
+    );
 
     suite.test("long elements of a list survive, each up to hundreds of kilobytes", async (job) => {
       let backend = await job.open();
@@ -168,7 +186,10 @@ export function defineListSuite(suite: Suite): void {
       }
       ({ backend } = await job.checkpointAndReopen(backend));
       const state = backend.listState(strings);
-      assert.deepEqual(backend.withKey("k", () => state.get()), elements);
+      assert.deepEqual(
+        backend.withKey("k", () => state.get()),
+        elements,
+      );
     });
 
     for (const sizes of [
@@ -178,26 +199,29 @@ export function defineListSuite(suite: Suite): void {
       [3, 2, 1],
       [3000, 10, 2000],
     ] as const) {
-      suite.test(`merging namespaces of ${sizes.join(", ")} elements appends them to the target`, async (job) => {
-        let backend = await job.open();
-        let state = backend.listState(windowed);
-        const names = ["target", "a", "b"];
-        const filled = sizes.map((size, index) => range(size, index * 10_000));
-        backend.setCurrentKey("k");
-        for (const [index, name] of names.entries()) {
-          state.setCurrentNamespace(name);
-          state.addAll(filled[index]!);
-        }
-        ({ backend } = await job.checkpointAndReopen(backend));
-        state = backend.listState(windowed);
-        backend.setCurrentKey("k");
-        state.mergeNamespaces("target", ["a", "b"]);
-        const lists = names.map((name) => {
-          state.setCurrentNamespace(name);
-          return state.get();
-        });
-        assert.deepEqual(lists, [filled.flat(), [], []]);
-      });
+      suite.test(
+        `merging namespaces of ${sizes.join(", ")} elements appends them to the target`,
+        async (job) => {
+          let backend = await job.open();
+          let state = backend.listState(windowed);
+          const names = ["target", "a", "b"];
+          const filled = sizes.map((size, index) => range(size, index * 10_000));
+          backend.setCurrentKey("k");
+          for (const [index, name] of names.entries()) {
+            state.setCurrentNamespace(name);
+            state.addAll(filled[index]!);
+          }
+          ({ backend } = await job.checkpointAndReopen(backend));
+          state = backend.listState(windowed);
+          backend.setCurrentKey("k");
+          state.mergeNamespaces("target", ["a", "b"]);
+          const lists = names.map((name) => {
+            state.setCurrentNamespace(name);
+            return state.get();
+          });
+          assert.deepEqual(lists, [filled.flat(), [], []]);
+        },
+      );
     }
   });
 }

@@ -35,8 +35,20 @@ export function defineMapSuite(suite: Suite): void {
         at.setCurrentKey(1);
         assert.deepEqual([map.get("a"), map.get("b"), map.get("c")], ["1", "20", undefined]);
         assert.deepEqual([map.contains("a"), map.contains("c")], [true, false]);
-        assert.deepEqual([...map.entries()], [["a", "1"], ["b", "20"]]);
-        assert.deepEqual([[...map.mapKeys()], [...map.values()]], [["a", "b"], ["1", "20"]]);
+        assert.deepEqual(
+          [...map.entries()],
+          [
+            ["a", "1"],
+            ["b", "20"],
+          ],
+        );
+        assert.deepEqual(
+          [[...map.mapKeys()], [...map.values()]],
+          [
+            ["a", "b"],
+            ["1", "20"],
+          ],
+        );
         at.setCurrentKey(2);
         assert.deepEqual([...map], [["a", "other"]]);
         at.setCurrentKey(3);
@@ -78,8 +90,16 @@ export function defineMapSuite(suite: Suite): void {
         () => state.get(none),
         () => state.contains(-1),
         () => state.remove(none),
-        () => state.putAll([[2, 20], [3, none]]),
-        () => state.putAll([[2, 20], [-1, 3]]),
+        () =>
+          state.putAll([
+            [2, 20],
+            [3, none],
+          ]),
+        () =>
+          state.putAll([
+            [2, 20],
+            [-1, 3],
+          ]),
         () => state.putAll(undefined as unknown as []),
         () => state.putAll([2 as unknown as [number, number]]),
       ];
@@ -127,7 +147,10 @@ export function defineMapSuite(suite: Suite): void {
         state = backend.mapState(names);
       }
       const sorted = [...model].sort(([a], [b]) => (a < b ? -1 : 1));
-      assert.deepEqual(backend.withKey("k", () => [...state]), sorted);
+      assert.deepEqual(
+        backend.withKey("k", () => [...state]),
+        sorted,
+      );
     });
   });
   defineLargeMapSuite(suite);
@@ -184,7 +207,10 @@ function defineLargeMapSuite(suite: Suite): void {
       backend.withKey("k", () => state.clear());
       backend.withKey("k", () => state.putAll(range(800).map((key) => [key * 10, key])));
       ({ backend } = await job.checkpointAndReopen(backend));
-      assert.deepEqual(countsOf(backend, "k"), range(800).map((key) => [key * 10, key]));
+      assert.deepEqual(
+        countsOf(backend, "k"),
+        range(800).map((key) => [key * 10, key]),
+      );
     });
 
     suite.test("entries are ordered by key, negative numbers first", async (job) => {
@@ -193,14 +219,21 @@ function defineLargeMapSuite(suite: Suite): void {
       backend.setCurrentKey("k");
       const keys = [0, -1, 1, -5_000_000_000, 5_000_000_000, 255, 256, -256, -255];
       for (const key of keys) state.put(key, 1);
-      assert.deepEqual([...state.mapKeys()], keys.sort((a, b) => a - b));
+      assert.deepEqual(
+        [...state.mapKeys()],
+        keys.sort((a, b) => a - b),
+      );
     });
 
     suite.test("large maps of many keys and namespaces do not mix", async (job) => {
       let backend = await job.open();
       const descriptor = { name: "windows", key: u32, value: i64, namespaces: true } as const;
       let state = backend.mapState(descriptor);
-      for (const [key, namespace] of [["a", 1], ["a", 2], ["b", 1]] as const) {
+      for (const [key, namespace] of [
+        ["a", 1],
+        ["a", 2],
+        ["b", 1],
+      ] as const) {
         backend.setCurrentKey(key);
         state.setCurrentNamespace(namespace);
         for (const entry of range(1000)) state.put(entry, entry * namespace + key.charCodeAt(0));
@@ -210,12 +243,22 @@ function defineLargeMapSuite(suite: Suite): void {
       state.clear();
       ({ backend } = await job.checkpointAndReopen(backend));
       state = backend.mapState(descriptor);
-      const sizes = [["a", 1], ["a", 2], ["b", 1], ["b", 2]].map(([key, namespace]) => {
+      const sizes = [
+        ["a", 1],
+        ["a", 2],
+        ["b", 1],
+        ["b", 2],
+      ].map(([key, namespace]) => {
         backend.setCurrentKey(key!);
         state.setCurrentNamespace(namespace!);
         return [[...state].length, state.get(999)];
       });
-      assert.deepEqual(sizes, [[1000, 1096], [0, undefined], [1000, 1097], [0, undefined]]);
+      assert.deepEqual(sizes, [
+        [1000, 1096],
+        [0, undefined],
+        [1000, 1097],
+        [0, undefined],
+      ]);
     });
   });
 }

@@ -1,7 +1,19 @@
 // Every built-in serializer through every kind of state, and through a checkpoint.
 import assert from "node:assert/strict";
 import {
-  array, bigint64, bool, bytes, f64, i64, json, optional, struct, tuple, u32, utf8, v8,
+  array,
+  bigint64,
+  bool,
+  bytes,
+  f64,
+  i64,
+  json,
+  optional,
+  struct,
+  tuple,
+  u32,
+  utf8,
+  v8,
 } from "../index.ts";
 import type { KeyedStateBackend, Serializer } from "../index.ts";
 import { throwsCode } from "./expect.ts";
@@ -30,7 +42,18 @@ const cases: readonly Case[] = [
   of(
     "i64",
     i64,
-    [0, 1, -1, 2 ** 31, -(2 ** 31), 2 ** 32 - 1, 2 ** 32, -(2 ** 32), Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER],
+    [
+      0,
+      1,
+      -1,
+      2 ** 31,
+      -(2 ** 31),
+      2 ** 32 - 1,
+      2 ** 32,
+      -(2 ** 32),
+      Number.MAX_SAFE_INTEGER,
+      Number.MIN_SAFE_INTEGER,
+    ],
     [0.5, NaN, Infinity, 2 ** 53, -(2 ** 53), "1", 1n],
   ),
   of("u32", u32, [0, 1, 2 ** 31, 2 ** 32 - 1], [-1, 2 ** 32, 0.5, NaN, "1", 1n]),
@@ -41,7 +64,12 @@ const cases: readonly Case[] = [
     [2n ** 63n, -(2n ** 63n) - 1n, 1, "1"],
   ),
   of("bool", bool, [true, false], [0, 1, "true", null]),
-  of("utf8", utf8, ["", "a", "ä€🙂", "\0", "\ufeff", "x".repeat(1000)], ["\ud800", "a\udc00", 1, null, {}]),
+  of(
+    "utf8",
+    utf8,
+    ["", "a", "ä€🙂", "\0", "\ufeff", "x".repeat(1000)],
+    ["\ud800", "a\udc00", 1, null, {}],
+  ),
   of(
     "bytes",
     bytes,
@@ -67,9 +95,23 @@ const cases: readonly Case[] = [
       { id: 1, label: "", tags: undefined, exact: true },
       { id: -5, label: "x".repeat(200), tags: ["", "b"], exact: false },
     ],
-    [null, 5, {}, { id: 1, label: "a", exact: true, tags: "a" }, { id: 0.5, label: "", exact: true }],
+    [
+      null,
+      5,
+      {},
+      { id: 1, label: "a", exact: true, tags: "a" },
+      { id: 0.5, label: "", exact: true },
+    ],
   ),
-  of("tuple", tuple(u32, utf8, f64), [[1, "a", 0.5], [0, "", NaN]], [[], [1, "a"], [1, "a", 1, 1], "abc"]),
+  of(
+    "tuple",
+    tuple(u32, utf8, f64),
+    [
+      [1, "a", 0.5],
+      [0, "", NaN],
+    ],
+    [[], [1, "a"], [1, "a", 1, 1], "abc"],
+  ),
   of("array", array(optional(i64)), [[], [1, undefined, 3]], [null, "a", [0.5], new Set([1])]),
   of("nested arrays", array(array(bool)), [[[]], [[true], [], [false, true]]], [[true], [[1]]]),
 ];
@@ -124,7 +166,11 @@ export function defineSerializerSuite(suite: Suite): void {
           const calls = [
             () => value.update(wrong),
             () => list.addAll([first, wrong]),
-            () => map.putAll([[0, first], [1, wrong]]),
+            () =>
+              map.putAll([
+                [0, first],
+                [1, wrong],
+              ]),
             () => last.add(wrong),
           ];
           for (const call of calls) throwsCode(call, "VARVE_INVALID_ARGUMENT", `value ${index}`);

@@ -31,22 +31,29 @@ const mean = {
 
 export function defineValueSuite(suite: Suite): void {
   suite.describe("value state", () => {
-    suite.test("a value belongs to its key: updated, read and cleared under it alone", async (job) => {
-      let backend = await job.open();
-      const write = backend.valueState(total);
-      for (const key of range(100)) backend.withKey(key, () => write.update(key * 1.5));
-      for (const key of range(50)) backend.withKey(key * 2, () => write.clear());
-      const check = (): void => {
-        const state = backend.valueState(total);
-        for (const key of range(110)) {
-          const expected = key % 2 === 0 || key >= 100 ? undefined : key * 1.5;
-          assert.equal(backend.withKey(key, () => state.value()), expected, `key ${key}`);
-        }
-      };
-      check();
-      ({ backend } = await job.checkpointAndReopen(backend));
-      check();
-    });
+    suite.test(
+      "a value belongs to its key: updated, read and cleared under it alone",
+      async (job) => {
+        let backend = await job.open();
+        const write = backend.valueState(total);
+        for (const key of range(100)) backend.withKey(key, () => write.update(key * 1.5));
+        for (const key of range(50)) backend.withKey(key * 2, () => write.clear());
+        const check = (): void => {
+          const state = backend.valueState(total);
+          for (const key of range(110)) {
+            const expected = key % 2 === 0 || key >= 100 ? undefined : key * 1.5;
+            assert.equal(
+              backend.withKey(key, () => state.value()),
+              expected,
+              `key ${key}`,
+            );
+          }
+        };
+        check();
+        ({ backend } = await job.checkpointAndReopen(backend));
+        check();
+      },
+    );
 
     suite.test("states of different names do not mix under one key", async (job) => {
       const backend = await job.open();
@@ -106,11 +113,17 @@ export function defineValueSuite(suite: Suite): void {
       const sizes = [0, 1, 100, 7, 5000, 300_000, 8, 400_000, 64];
       for (const size of sizes) {
         backend.withKey("k", () => state.update("x".repeat(size)));
-        assert.equal(backend.withKey("k", () => state.value()?.length), size);
+        assert.equal(
+          backend.withKey("k", () => state.value()?.length),
+          size,
+        );
         if (size === 400_000) {
           ({ backend } = await job.checkpointAndReopen(backend));
           state = backend.valueState({ name: "long", value: utf8 });
-          assert.equal(backend.withKey("k", () => state.value()?.length), size);
+          assert.equal(
+            backend.withKey("k", () => state.value()?.length),
+            size,
+          );
         }
       }
     });
@@ -139,23 +152,46 @@ export function defineValueSuite(suite: Suite): void {
 
 function defineReducingSuite(suite: Suite): void {
   suite.describe("reducing state", () => {
-    suite.test("adds reduce under their key; nothing is undefined again after clear", async (job) => {
-      let backend = await job.open();
-      let state = backend.reducingState(sum);
-      for (const value of range(100)) backend.withKey(value % 3, () => state.add(value));
-      backend.withKey(2, () => state.clear());
-      ({ backend } = await job.checkpointAndReopen(backend));
-      state = backend.reducingState(sum);
-      assert.equal(backend.withKey(0, () => state.get()), 1683);
-      assert.equal(backend.withKey(1, () => state.get()), 1617);
-      assert.equal(backend.withKey(2, () => state.get()), undefined);
-      backend.withKey(1, () => state.add(1));
-      backend.withKey(2, () => state.add(7));
-      assert.equal(backend.withKey(1, () => state.get()), 1618);
-      assert.equal(backend.withKey(2, () => state.get()), 7);
-    });
+    suite.test(
+      "adds reduce under their key; nothing is undefined again after clear",
+      async (job) => {
+        let backend = await job.open();
+        let state = backend.reducingState(sum);
+        for (const value of range(100)) backend.withKey(value % 3, () => state.add(value));
+        backend.withKey(2, () => state.clear());
+        ({ backend } = await job.checkpointAndReopen(backend));
+        state = backend.reducingState(sum);
+        assert.equal(
+          backend.withKey(0, () => state.get()),
+          1683,
+        );
+        assert.equal(
+          backend.withKey(1, () => state.get()),
+          1617,
+        );
+        assert.equal(
+          backend.withKey(2, () => state.get()),
+          undefined,
+        );
+        backend.withKey(1, () => state.add(1));
+        backend.withKey(2, () => state.add(7));
+        assert.equal(
+          backend.withKey(1, () => state.get()),
+          1618,
+        );
+        assert.equal(
+          backend.withKey(2, () => state.get()),
+          7,
+        );
+      },
+    );
 
-    const cases: readonly (readonly [string, Readonly<Record<string, number>>, string[], number | undefined])[] = [
+    const cases: readonly (readonly [
+      string,
+      Readonly<Record<string, number>>,
+      string[],
+      number | undefined,
+    ])[] = [
       ["no source", { target: 1 }, [], 1],
       ["an empty source", { target: 1 }, ["a"], 1],
       ["one source into nothing", { a: 2 }, ["a"], 2],
@@ -195,28 +231,31 @@ function defineReducingSuite(suite: Suite): void {
 
 function defineAggregatingSuite(suite: Suite): void {
   suite.describe("aggregating state", () => {
-    suite.test("an accumulator that is changed in place does not leak between keys", async (job) => {
-      let backend = await job.open();
-      const read = (key: string, namespace: string): number | undefined => {
-        const state = backend.aggregatingState(mean);
-        backend.setCurrentKey(key);
-        state.setCurrentNamespace(namespace);
-        return state.get();
-      };
-      const add = (at: KeyedStateBackend, key: string, value: number): void => {
-        const state = at.aggregatingState(mean);
-        at.setCurrentKey(key);
-        state.setCurrentNamespace("w");
-        state.add(value);
-      };
-      add(backend, "a", 1);
-      add(backend, "b", 10);
-      add(backend, "a", 3);
-      assert.deepEqual([read("a", "w"), read("b", "w"), read("c", "w")], [2, 10, undefined]);
-      ({ backend } = await job.checkpointAndReopen(backend));
-      add(backend, "a", 5);
-      assert.deepEqual([read("a", "w"), read("b", "w"), read("a", "v")], [3, 10, undefined]);
-    });
+    suite.test(
+      "an accumulator that is changed in place does not leak between keys",
+      async (job) => {
+        let backend = await job.open();
+        const read = (key: string, namespace: string): number | undefined => {
+          const state = backend.aggregatingState(mean);
+          backend.setCurrentKey(key);
+          state.setCurrentNamespace(namespace);
+          return state.get();
+        };
+        const add = (at: KeyedStateBackend, key: string, value: number): void => {
+          const state = at.aggregatingState(mean);
+          at.setCurrentKey(key);
+          state.setCurrentNamespace("w");
+          state.add(value);
+        };
+        add(backend, "a", 1);
+        add(backend, "b", 10);
+        add(backend, "a", 3);
+        assert.deepEqual([read("a", "w"), read("b", "w"), read("c", "w")], [2, 10, undefined]);
+        ({ backend } = await job.checkpointAndReopen(backend));
+        add(backend, "a", 5);
+        assert.deepEqual([read("a", "w"), read("b", "w"), read("a", "v")], [3, 10, undefined]);
+      },
+    );
 
     suite.test("merging namespaces merges accumulators, not results", async (job) => {
       const backend = await job.open();
