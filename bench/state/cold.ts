@@ -29,9 +29,9 @@ export const fullColdPlan: ColdPlan = {
 
 export const quickColdPlan: ColdPlan = {
   memoryBudgetBytes: 16 * MIB,
-  warmUpShare: 0.2,
+  warmUpShare: 0.1,
   repetitions: 5,
-  callsPerRepetition: 60_000,
+  callsPerRepetition: 30_000,
 };
 
 export async function measureCold(report: Report, plan: ColdPlan, scratch: string): Promise<void> {
@@ -73,7 +73,12 @@ async function start(
   await mkdir(directory);
   const child = new Child(new URL("./cold.process.js", import.meta.url));
   const { memoryBudgetBytes } = plan;
-  await child.call("open", { backend, directory, keys, memoryBudgetBytes } satisfies ColdAssignment);
+  await child.call("open", {
+    backend,
+    directory,
+    keys,
+    memoryBudgetBytes,
+  } satisfies ColdAssignment);
   return child;
 }
 

@@ -43,17 +43,17 @@ export async function consume(
       .finally(() => (isCheckpointing = false));
   };
 
-  let failure: unknown;
-  const fail = (error: unknown): void => {
+  let failure: Error | undefined;
+  const fail = (error: Error): void => {
     failure ??= error;
     void consumer.stop();
   };
   const timer = setInterval(tick, intervalMs);
-  const onAborted = (error: { code?: string }): void => {
+  const onAborted = (error: Error & { code?: string }): void => {
     // One checkpoint was aborted, and the next may succeed. Everything else ends the loop.
     if (error.code !== "VARVE_CHECKPOINT_ABORTED") fail(error);
   };
-  backend.signal.addEventListener("abort", () => fail(backend.signal.reason));
+  backend.signal.addEventListener("abort", () => fail(backend.signal.reason as Error));
   const onStop = (): void => void consumer.stop();
   stop.addEventListener("abort", onStop);
 

@@ -28,7 +28,7 @@ export class PeriodicCheckpoint {
   #isFlushed = false;
   #running: Promise<void> | undefined = undefined;
   #longestBlockMs = 0;
-  #failure: unknown = undefined;
+  #failure: Error | undefined = undefined;
 
   constructor(
     backend: KeyedStateBackend,
@@ -88,7 +88,7 @@ export class PeriodicCheckpoint {
     const completed = this.#backend.checkpoint(metadata);
     this.blocked(performance.now() - startMs);
     this.#running = this.#complete(completed, metadata, startMs - cutMs)
-      .catch((error: unknown) => (this.#failure = error))
+      .catch((error: Error) => (this.#failure = error))
       .then(() => (this.#running = undefined));
   }
 

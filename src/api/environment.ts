@@ -77,7 +77,7 @@ export interface Random {
 
 export interface Timers {
   /** Resolves after `ms`; rejects with `signal.reason` if that comes first. Does not keep the process alive. */
-  delay(ms: number, signal?: AbortSignal | undefined): Promise<void>;
+  delay(ms: number, signal?: AbortSignal): Promise<void>;
   /** Resolves in a later turn of the event loop, after pending I/O callbacks had their chance. */
   yieldTurn(): Promise<void>;
 }

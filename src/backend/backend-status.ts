@@ -1,8 +1,8 @@
 // Whether a backend serves: open until it is poisoned, fenced or closed. Whoever asks first after
 // that gets the typed error.
 import { setMaxListeners } from "node:events";
-import { ClosedError, FencedError, PoisonedError } from "../errors.ts";
-import type { StateBackendError } from "../errors.ts";
+import { ClosedError, PoisonedError } from "../errors.ts";
+import type { FencedError, StateBackendError } from "../errors.ts";
 
 type Phase =
   | { readonly name: "open" }

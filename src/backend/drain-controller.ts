@@ -46,7 +46,7 @@ export class DrainController {
   /** The buffer sealed a generation by itself. Called in the middle of a record: posts a message only. */
   sealed(boundary: number): void {
     this.#wanted = boundary;
-    if (this.#inFlightBoundary <= this.#store.drainedBoundary) this.request(boundary);
+    if (this.#inFlightBoundary <= this.#store.drainedBoundary) void this.request(boundary);
   }
 
   /** Requests everything up to `boundary`, which is sealed. Resolves when it is drained. */

@@ -4,7 +4,7 @@ import type { Environment } from "../api/environment.ts";
 import type { KeyedStateBackend, SharedFile } from "../api/keyed-state-backend.ts";
 import { fetchBase } from "../checkpoint/base-reader.ts";
 import { type CheckpointStore, openCheckpointStore } from "../checkpoint/checkpoint-store.ts";
-import { restoreTracing } from "../diagnostics.ts";
+import { type RestoreTrace, restoreTracing } from "../diagnostics.ts";
 import { nodeEnvironment } from "../environment/node-environment.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import { toHex } from "../format/hex.ts";
@@ -119,7 +119,8 @@ async function open(
     onConfirmed: (checkpointId) => confirmations.tier?.complete(checkpointId),
   });
   undo.add(() => store.close());
-  const trace = { ...(source === undefined ? {} : { checkpointId: source.checkpointId }) };
+  const trace: RestoreTrace = {};
+  if (source !== undefined) trace.checkpointId = source.checkpointId;
   const assembly = new Assembly(resolved, environment, host, store, source, undo);
   return restoreTracing.tracePromise(() => assembly.build(shareBytes, confirmations), trace);
 }

@@ -10,7 +10,7 @@ import { resolveKeyGroups } from "../common/key-group.ts";
 import { integerOption, refuseUnknownOptions } from "../common/options.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import type { LsmOptions } from "../lsm/level-database.ts";
-import { type LsmTuning, defaultLsmOptions } from "./memory-plan.ts";
+import { type LsmTuning, MEMORY_BUDGET_BYTES_MIN, defaultLsmOptions } from "./memory-plan.ts";
 import type { StateHost } from "./state-host.ts";
 
 /** For runtimes that keep checkpoint metadata themselves. */
@@ -26,7 +26,7 @@ export interface RestoreHandles {
  * only if the storage holds no trace of an earlier checkpoint; a number is a checkpoint id; another
  * string is a path of a checkpoint's metadata, or of a checkpoint directory.
  */
-export type RestoreTarget = "latest" | "latest-or-new" | number | string | RestoreHandles;
+export type RestoreTarget = string | number | RestoreHandles;
 
 export interface KeyedStateBackendOptions {
   /**
@@ -115,6 +115,7 @@ export function resolveOptions(options: KeyedStateBackendOptions): ResolvedOptio
   }
   checkStorage(options.checkpointStorage);
   checkRestore(options.restore);
+  resolveLsmOptions(options.lsm ?? {}, MEMORY_BUDGET_BYTES_MIN); // The ranges, before anything is made.
   return {
     backend,
     workingDirectory,

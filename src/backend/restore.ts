@@ -2,7 +2,7 @@
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import type { JsonValue, KeyGroupRange, KeyedStateHandle } from "../api/keyed-state-backend.ts";
 import { CheckpointReader } from "../checkpoint/checkpoint-reader.ts";
-import { numberOfMetadataName } from "../checkpoint/layout.ts";
+import { LATEST_NAME, numberOfMetadataName } from "../checkpoint/layout.ts";
 import { CheckpointNotFoundError, InvalidArgumentError } from "../errors.ts";
 import type { CheckpointMetadata } from "../format/metadata.ts";
 import type { ResolvedOptions, RestoreHandles } from "./options.ts";
@@ -47,7 +47,7 @@ async function fromPath(path: string, options: ResolvedOptions): Promise<Restore
   const { storage, name } = checkpointStorage.resolvePath(path);
   const reader = new CheckpointReader(storage);
   const isOwn = storage.description === checkpointStorage.description;
-  if (name === "") return fromMetadata(await reader.loadNewest(), storage, isOwn, options);
+  if (name === LATEST_NAME) return fromMetadata(await reader.loadNewest(), storage, isOwn, options);
   const number = numberOfMetadataName(name);
   if (number === undefined) {
     throw new InvalidArgumentError(`restore: ${path} is not a checkpoint's metadata`);

@@ -7,7 +7,7 @@ import { refuseUnknownOptions } from "../common/options.ts";
 import { IncompatibleSerializerError, InvalidArgumentError } from "../errors.ts";
 import { stateIdOf } from "../format/key-codec.ts";
 import type { RowKey } from "../memory/row-key.ts";
-import { KeyContext } from "../state/key-context.ts";
+import type { KeyContext } from "../state/key-context.ts";
 import { RowAddress } from "../state/row-address.ts";
 import type { BufferedState } from "../state/state-core.ts";
 

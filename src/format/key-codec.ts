@@ -26,7 +26,8 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const scratch = new DataView(new ArrayBuffer(8));
 
 export function keyTagOf(key: Key): number {
-  switch (typeof key) {
+  const type: string = typeof key;
+  switch (type) {
     case "number":
       return KeyTag.number;
     case "bigint":

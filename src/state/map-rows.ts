@@ -25,18 +25,8 @@ import {
 } from "../format/map-row.ts";
 import { RowKind } from "../format/row-value.ts";
 import type { WriteBuffer } from "../memory/write-buffer.ts";
+import { type PathStep, ROOT, pick, withoutFirstKey } from "./map-path.ts";
 import type { RowAddress } from "./row-address.ts";
-
-/** The root's place among nodes: it is addressed differently. */
-const ROOT = -1;
-
-interface PathStep {
-  /** ROOT or the number of an inner node. */
-  readonly node: number;
-  readonly children: MapChild[];
-  /** The child that was taken. */
-  readonly index: number;
-}
 
 export class MapRowsOfState {
   /** Where the last search ended: offsets into the arena. */
@@ -46,7 +36,7 @@ export class MapRowsOfState {
   private readonly _buffer: WriteBuffer;
   private readonly _address: RowAddress;
   private readonly _name: string;
-  // The row with the entries that the last search looked at: ROOT for a packed map.
+  /** The row with the entries that the last search looked at: ROOT for a packed map. */
   private _leaf = ROOT;
   private _leafReference = 0;
 
@@ -408,20 +398,4 @@ export class MapRowsOfState {
     }
     return false;
   }
-}
-
-function pick(node: number, children: MapChild[], key: Uint8Array, keyBytes: number): PathStep {
-  const target = key.subarray(0, keyBytes);
-  let index = 0;
-  while (index + 1 < children.length && Buffer.compare(children[index + 1]!.key, target) <= 0) {
-    index++;
-  }
-  return { node, children, index };
-}
-
-/** Children of a new inner node: M2. */
-function withoutFirstKey(children: readonly MapChild[]): MapChild[] {
-  return children.map((child, index) =>
-    index === 0 ? { node: child.node, key: new Uint8Array(0) } : child,
-  );
 }

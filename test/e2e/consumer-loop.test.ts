@@ -19,7 +19,7 @@ const KEYS = 97;
 
 class MemoryLog implements Consumer {
   readonly #random: () => number;
-  readonly #positions = new Array<number>(PARTITIONS).fill(0);
+  readonly #positions: number[] = Array.from({ length: PARTITIONS }, () => 0);
   readonly #limit: number;
   #isRunning = true;
   delivered = 0;

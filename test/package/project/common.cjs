@@ -1,0 +1,6 @@
+const assert = require("node:assert/strict");
+const { openKeyedStateBackend, f64 } = require("varve");
+const { defineKeyedStateSuite } = require("varve/testing");
+assert.equal(typeof openKeyedStateBackend, "function");
+assert.equal(f64.fingerprint, "f64");
+assert.equal(typeof defineKeyedStateSuite, "function");

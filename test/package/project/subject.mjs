@@ -1,0 +1,24 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { MIB, fileSystemStorage, openKeyedStateBackend } from "varve";
+
+/** A backend of the installed package as a subject of its conformance suite. */
+export function subjectOf(backend) {
+  const root = mkdtempSync(join(tmpdir(), "varve-consumer-"));
+  process.once("exit", () => rmSync(root, { recursive: true, force: true }));
+  return {
+    name: backend,
+    supports: { keyGroupRanges: true, restoreById: true, snapshots: true, bulk: false },
+    open: ({ job, restore, keyGroups }) =>
+      openKeyedStateBackend({
+        backend,
+        memoryBudgetBytes: 48 * MIB,
+        workingDirectory: join(root, job, "work"),
+        checkpointStorage: fileSystemStorage(join(root, job, "checkpoints")),
+        restore,
+        keyGroups,
+      }),
+    discard: async (job) => rmSync(join(root, job), { recursive: true, force: true }),
+  };
+}

@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { describe, test } from "vitest";
+import { Workplace, readOne, writeAll } from "./fixture.ts";
+
+const child = fileURLToPath(new URL("./backend-child.js", import.meta.url));
+
+describe("the working directory", () => {
+  test("in use by another backend of this process is refused, and that one goes on", async () => {
+    const place = new Workplace();
+    const backend = await place.open();
+    writeAll(backend, 10, 1);
+    await assert.rejects(place.open(), { code: "VARVE_LOCKED" });
+    symlinkSync(place.workingDirectory, join(place.root, "alias"));
+    const alias = { workingDirectory: join(place.root, "alias") };
+    await assert.rejects(place.open(alias), { code: "VARVE_LOCKED" });
+    await backend.checkpoint();
+    await backend.close();
+    const restored = await place.open({ restore: "latest" });
+    assert.equal(readOne(restored, 9), 1);
+  });
+
+  test("in use by another process is refused until that process is dead", async () => {
+    const place = new Workplace();
+    const holder = spawn(process.execPath, [child, "hold", place.root], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    await once(createInterface(holder.stdout), "line");
+    await assert.rejects(place.open({ restore: "latest" }), { code: "VARVE_LOCKED" });
+    holder.kill("SIGKILL");
+    await once(holder, "exit");
+    const backend = await place.open({ restore: "latest" });
+    assert.equal(readOne(backend, 0), 7);
+  });
+
+  test("is cleared of what earlier runs left, and of nothing else", async () => {
+    const place = new Workplace();
+    const own = "db-0123456789abcdef";
+    for (const name of [own, "capture-0123456789abcdef", "mine", "db-mine"]) {
+      mkdirSync(join(place.workingDirectory, name), { recursive: true });
+      writeFileSync(join(place.workingDirectory, name, "file"), "x");
+    }
+    writeFileSync(join(place.workingDirectory, "notes.txt"), "x");
+    const backend = await place.open();
+    assert.equal(existsSync(join(place.workingDirectory, own)), false);
+    await backend.close();
+    const left = readdirSync(place.workingDirectory).filter((name) => name !== "lock");
+    assert.deepEqual(left.sort(), ["db-mine", "mine", "notes.txt"]);
+  });
+
+  test("that is a file is refused as a storage failure", async () => {
+    const place = new Workplace();
+    writeFileSync(place.workingDirectory, "x");
+    await assert.rejects(place.open(), { code: "VARVE_STORAGE" });
+  });
+});
+
+describe("an open backend", () => {
+  for (const kind of ["lsm", "memory"]) {
+    test(`does not keep the process alive: ${kind}`, () => {
+      const place = new Workplace();
+      const { status, stdout } = spawnSync(process.execPath, [child, `idle-${kind}`, place.root], {
+        encoding: "utf8",
+        timeout: 30_000,
+      });
+      assert.deepEqual([status, stdout.trim()], [0, "open"]);
+    });
+  }
+});
