@@ -36,8 +36,11 @@ export const quickColdPlan: ColdPlan = {
 
 export async function measureCold(report: Report, plan: ColdPlan, scratch: string): Promise<void> {
   const keys = Math.floor((plan.memoryBudgetBytes * stateToBudget) / rowBytes);
-  const ours = await start("lsm", plan, keys, scratch);
-  const bare = await start("classic-level", plan, keys, scratch);
+  progress("cold read-modify-write: loading");
+  const [ours, bare] = await Promise.all([
+    start("lsm", plan, keys, scratch),
+    start("classic-level", plan, keys, scratch),
+  ]);
   try {
     const warmUpCalls = Math.ceil((keys * plan.warmUpShare) / 1000) * 1000;
     progress("cold read-modify-write: warming up");
@@ -68,7 +71,6 @@ async function start(
   keys: number,
   scratch: string,
 ): Promise<Child> {
-  progress(`cold read-modify-write: loading ${backend}`);
   const directory = join(scratch, `cold-${backend}`);
   await mkdir(directory);
   const child = new Child(new URL("./cold.process.js", import.meta.url));

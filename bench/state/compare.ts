@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Child } from "../support/child.ts";
 import { progress } from "../support/command.ts";
 import { type Spread, spreadOf } from "../support/statistics.ts";
-import type { BackendName, KeyType, Operation, Timing } from "./operations.ts";
+import type { Assignment, BackendName, KeyType, Operation, Timing } from "./operations.ts";
 
 export interface Figure {
   readonly backend: BackendName;
@@ -16,6 +16,8 @@ export interface Schedule {
   readonly repetitions: number;
   readonly repetitionMs: number;
   readonly warmUpCalls: number;
+  /** Keys whose state is compared, at most: a sample, since they come shuffled. */
+  readonly checkedKeys: number;
 }
 
 interface Contestant {
@@ -34,12 +36,15 @@ export async function compare(
   schedule: Schedule,
   scratch: string,
 ): Promise<Figure[]> {
-  const contestants: Contestant[] = [];
+  const contestants = backends.map(enter);
   try {
-    for (const backend of backends) {
-      progress(`${operation.call} ${operation.keys} ${keyType} ${backend}: state before`);
-      contestants.push(await enter(backend, operation, keyType, scratch));
-    }
+    progress(`${operation.call} ${operation.keys} ${keyType}: state before`);
+    const { checkedKeys } = schedule;
+    await Promise.all(
+      contestants.map(({ backend, child }) =>
+        assign(child, scratch, { backend, operation, keyType, checkedKeys }),
+      ),
+    );
     await warmUp(contestants, operation, schedule);
     for (let repetition = 0; repetition < schedule.repetitions; repetition++) {
       await oneRound(contestants, operation, keyType, schedule, repetition);
@@ -55,18 +60,19 @@ export async function compare(
   }));
 }
 
-async function enter(
-  backend: BackendName,
-  operation: Operation,
-  keyType: KeyType,
+function enter(backend: BackendName): Contestant {
+  const module = new URL("./subject.process.js", import.meta.url);
+  return { backend, child: new Child(module, ["--max-old-space-size=6144"]), rates: [] };
+}
+
+async function assign(
+  child: Child,
   scratch: string,
-): Promise<Contestant> {
+  assignment: Omit<Assignment, "directory">,
+): Promise<void> {
   const directory = join(scratch, `subject-${++directories}`);
   await mkdir(directory);
-  const module = new URL("./subject.process.js", import.meta.url);
-  const child = new Child(module, ["--max-old-space-size=6144"]);
-  await child.call("open", { backend, operation, keyType, directory });
-  return { backend, child, rates: [] };
+  await child.call("open", { ...assignment, directory } satisfies Assignment);
 }
 
 async function warmUp(

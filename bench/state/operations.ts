@@ -66,6 +66,8 @@ export interface Assignment {
   readonly backend: BackendName;
   readonly operation: Operation;
   readonly keyType: KeyType;
+  /** Keys whose state is compared, at most. */
+  readonly checkedKeys: number;
   /** Scratch, of this child alone. */
   readonly directory: string;
 }

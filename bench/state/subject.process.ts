@@ -75,7 +75,8 @@ class Worker {
 
   async checksum(): Promise<string> {
     let checksum = 0;
-    await this.#inRuns(this.#inputs.checkedCount, (first, end) => {
+    const keys = Math.min(this.#inputs.checkedCount, this.#assignment.checkedKeys);
+    await this.#inRuns(keys, (first, end) => {
       checksum = this.#subject.fold(checksum, first, end);
     });
     const hasPasses = this.#assignment.operation.passCalls !== undefined;

@@ -43,9 +43,11 @@ export class BackendStatus {
 
   /** Local state cannot be trusted any more. The first reason counts. */
   poison(cause: unknown): StateBackendError {
+    // A store that was poisoned before says so about every later call: the first failure counts.
+    const origin = cause instanceof PoisonedError ? (cause.cause ?? cause) : cause;
     const error = new PoisonedError(
-      `the backend stopped after a failure: close it and restore from the latest checkpoint${reasonOf(cause)}`,
-      { cause },
+      `the backend stopped after a failure: close it and restore from the latest checkpoint${reasonOf(origin)}`,
+      { cause: origin },
     );
     return this.#stop("poisoned", error);
   }

@@ -26,7 +26,8 @@ import type {
 } from "../api/state.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import { CHUNK_BYTES } from "../format/row-record.ts";
-import { Counter, type WriteBuffer } from "../memory/write-buffer.ts";
+import { Counter } from "../memory/buffer-contracts.ts";
+import type { WriteBuffer } from "../memory/write-buffer.ts";
 import { BufferedAggregatingState } from "../state/aggregating-state.ts";
 import type { KeyContext } from "../state/key-context.ts";
 import { BufferedListState } from "../state/list-state.ts";

@@ -59,6 +59,8 @@ export class LsmTier implements Tier {
   readonly #written = new Map<number, ReadonlyMap<number, SharedFile>>();
   #uploads: Promise<unknown> = Promise.resolve();
   readonly #background = new Set<Promise<unknown>>();
+  /** Gives back what an enumeration reads; those that are never iterated end with the backend. */
+  readonly #scans = new Set<() => Promise<void>>();
   #tableBytes = 0;
   #prefetchedRows = 0;
   #linkedFiles = 0;
@@ -188,7 +190,14 @@ export class LsmTier implements Tier {
     const boundary = buffer.seal(); // The moment of the call, not of the first next().
     const captured = this.#capture(boundary, capture, new Set());
     captured.catch(() => undefined); // Reported by the iteration.
-    const remove = (): Promise<void> => this.#removeCapture(captured, capture);
+    const scans = this.#scans;
+    let removed: Promise<void> | undefined;
+    const remove = (): Promise<void> => {
+      scans.delete(remove);
+      return (removed ??= this.#removeCapture(captured, capture));
+    };
+    scans.add(remove);
+    const { status } = this.#options;
     const scan = async function* (): AsyncGenerator<Key, void, void> {
       try {
         const set = await captured;
@@ -196,11 +205,15 @@ export class LsmTier implements Tier {
         const ranges = stateRanges(keyGroups, schema.id);
         const view = { environment, directory, ranges, set: { ...set, files } };
         for await (const entries of scanCapture(view)) {
+          status.throwIfRefused();
           for (const [row] of entries) {
             const key = keyOfRow(row, namespace);
             if (key !== undefined) yield key;
           }
         }
+      } catch (error) {
+        status.throwIfRefused();
+        throw error;
       } finally {
         await remove();
       }
@@ -263,6 +276,7 @@ export class LsmTier implements Tier {
   async close(): Promise<void> {
     await this.#options.store.close();
     await this.drains.settled();
+    await Promise.all([...this.#scans].map((remove) => remove()));
     await Promise.all(this.#background);
     this.#options.buffer.pool.changeReservedBytes(-this.#tableBytes);
   }

@@ -44,3 +44,9 @@ export const ROW_HEADER_SHIFT = 16;
 export function recordUnits(keyBytes: number, capacityBytes: number): number {
   return RECORD_HEADER_UNITS + ((keyBytes + 7) >>> 3) + ((capacityBytes + 7) >>> 3);
 }
+
+/** Units of a record with at most this capacity: its slack must fit 16 bits, and so must its size. */
+export function boundedUnits(keyBytes: number, valueBytes: number, capacityBytes: number): number {
+  const capacity = Math.min(capacityBytes, valueBytes + SLACK_BYTES_MAX - 7);
+  return Math.min(recordUnits(keyBytes, capacity), CHUNK_UNITS - 1);
+}

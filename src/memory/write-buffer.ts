@@ -16,40 +16,18 @@ import {
   ROW_HEADER_SHIFT,
   RecordFlag,
   SLACK_BYTES_MAX,
+  boundedUnits,
   recordUnits,
 } from "../format/row-record.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import { checkRowHeader } from "../format/row-value.ts";
+import { type BufferOwner, type ColdTier, Counter } from "./buffer-contracts.ts";
 import { ChunkLedger } from "./chunk-ledger.ts";
 import { Epochs } from "./epochs.ts";
 import type { ChunkPool } from "./chunk-pool.ts";
+import { cleanSparse, recycleOldest } from "./reclaim.ts";
 import type { RowKey } from "./row-key.ts";
 import { RowIndex, findReference } from "./row-index.ts";
-
-/** What lies below the buffer. */
-export interface ColdTier {
-  /** True while nothing was ever stored in it: a miss needs no look-up. */
-  readonly isEmpty: boolean;
-  /** The stored row, header byte included, or undefined. */
-  getSync(key: Uint8Array): Uint8Array | undefined;
-}
-
-/** What the buffer asks of its owner. Called in the middle of a record: must not touch rows. */
-export interface BufferOwner {
-  /** The active generation is large: it was sealed up to `boundary` and should be drained. */
-  generationSealed(boundary: number): void;
-  /** No room is left even within the headroom. Poisons, and throws. */
-  exhausted(): never;
-}
-
-/** Places in `counters`: a typed array, since counting must not make garbage. */
-export const Counter = {
-  hotReads: 0,
-  coldReads: 1,
-  coldMisses: 2,
-  evictedRows: 3,
-  forwardedRows: 4,
-} as const;
 
 /** What `lookup` returns for a key whose newest record is an undrained blind append. */
 export const APPEND_PENDING = -1;
@@ -144,8 +122,8 @@ export class WriteBuffer {
     const valueBytes = stored.length - 1;
     const units = recordUnits(row.length, valueBytes);
     this.makeRoom(units);
-    const reference = this._append(row, header, valueBytes, units, RecordFlag.clean);
-    this._insert(row.hash, reference);
+    const reference = this.append(row, header, valueBytes, units, RecordFlag.clean);
+    this.insert(row.hash, reference);
     this._copyValue(stored, reference);
     return reference;
   }
@@ -178,7 +156,7 @@ export class WriteBuffer {
     ledger.liveUnits[target >>> CHUNK_UNITS_SHIFT]! += units;
     this.i32[(target << 1) + 1]! |= RecordFlag.clean; // Its generation is drained.
     this.i32[(target << 1) + 1]! &= ~RecordFlag.absentBelow;
-    this._relink(row.hash, reference, target);
+    this.relink(row.hash, reference, target);
     this.counters[Counter.forwardedRows]!++;
     return target;
   }
@@ -202,9 +180,9 @@ export class WriteBuffer {
     const units = boundedUnits(row.length, valueBytes, capacityBytes);
     if (this.makeRoom(units)) old = this.find(row);
     const flags = this._flagsOver(old, isAbsent);
-    const reference = this._append(row, header, valueBytes, units, flags);
-    if (old === 0) this._insert(row.hash, reference);
-    else this._relink(row.hash, old, reference);
+    const reference = this.append(row, header, valueBytes, units, flags);
+    if (old === 0) this.insert(row.hash, reference);
+    else this.relink(row.hash, old, reference);
     return reference;
   }
 
@@ -223,10 +201,10 @@ export class WriteBuffer {
     }
     const kept = Math.min(valueBytes, this.valueBytes(old));
     const flags = this._flagsOver(old, false);
-    const reference = this._append(row, header, valueBytes, units, flags);
+    const reference = this.append(row, header, valueBytes, units, flags);
     const from = this.valueOffset(old);
     this.u8.copyWithin(this.valueOffset(reference), from, from + kept);
-    this._relink(row.hash, old, reference);
+    this.relink(row.hash, old, reference);
     return reference;
   }
 
@@ -291,40 +269,6 @@ export class WriteBuffer {
     this.ledger.discount(reference >>> CHUNK_UNITS_SHIFT, this.i32[record + 2]! >>> 16);
   }
 
-  /**
-   * A new blind-append record of the active generation. An older append of the key stays live for
-   * its own drain; the new record refers to it. Returns a record with `valueBytes` of value.
-   */
-  reserveAppend(row: RowKey, valueBytes: number, capacityBytes: number): number {
-    const units = boundedUnits(row.length, valueBytes, capacityBytes);
-    this.makeRoom(units);
-    const old = this.find(row);
-    const reference = this._append(row, 0, valueBytes, units, RecordFlag.append);
-    if (old === 0) {
-      this._insert(row.hash, reference);
-    } else {
-      const at = this.index.slotOf(row.hash, old);
-      this.index.slots[at + 1] = reference;
-      this.epochs.advance();
-    }
-    const header = this.valueOffset(reference) >>> 2;
-    this.i32[header] = old;
-    this.i32[header + 1] = old === 0 ? 0 : this.ledger.generation[old >>> CHUNK_UNITS_SHIFT]!;
-    return reference;
-  }
-
-  /** Lets an append record of the active generation grow within its slack; false if it cannot. */
-  growAppend(row: RowKey, reference: number, valueBytes: number): boolean {
-    if (this.ledger.generation[reference >>> CHUNK_UNITS_SHIFT] !== this.ledger.active)
-      return false;
-    const record = reference << 1;
-    const units = this.i32[record + 2]! >>> 16;
-    const slack = units * 8 - RECORD_HEADER_BYTES - ((row.length + 7) & ~7) - valueBytes;
-    if (slack < 0) return false;
-    this.i32[record + 2] = (units << 16) | slack;
-    return true;
-  }
-
   // -- records ---------------------------------------------------------------------------------
 
   valueOffset(reference: number): number {
@@ -347,13 +291,8 @@ export class WriteBuffer {
     return this.ledger.generation[reference >>> CHUNK_UNITS_SHIFT]!;
   }
 
-  private _append(
-    row: RowKey,
-    header: number,
-    valueBytes: number,
-    units: number,
-    flags: number,
-  ): number {
+  /** Writes header and key of a new record into room that was made. */
+  append(row: RowKey, header: number, valueBytes: number, units: number, flags: number): number {
     const { i32, ledger } = this;
     const reference = ledger.position;
     ledger.position = reference + units;
@@ -371,7 +310,8 @@ export class WriteBuffer {
     return reference;
   }
 
-  private _insert(hash: number, reference: number): void {
+  /** Adds a key that has no slot. */
+  insert(hash: number, reference: number): void {
     if (this.index.isFull) {
       const before = this.index.bytes;
       this.index.grow();
@@ -381,7 +321,8 @@ export class WriteBuffer {
     this.index.insert(hash, reference);
   }
 
-  private _relink(hash: number, old: number, reference: number): void {
+  /** Makes the index refer to `reference` instead of `old`, which is superseded. */
+  relink(hash: number, old: number, reference: number): void {
     const at = this.index.slotOf(hash, old);
     this.index.slots[at + 1] = reference;
     this.supersede(old);
@@ -407,7 +348,7 @@ export class WriteBuffer {
       this._owner.generationSealed(this.seal());
     }
     let chunk = ledger.ownedCount < this.pool.quota ? this.pool.take() : 0;
-    while (chunk === 0 && this._recycle()) chunk = this.pool.take();
+    while (chunk === 0 && recycleOldest(this)) chunk = this.pool.take();
     if (chunk === 0) chunk = this.pool.take(); // Another member may have left some.
     if (chunk === 0) this._owner.exhausted();
     ledger.open(chunk);
@@ -440,7 +381,7 @@ export class WriteBuffer {
       const isShort = ledger.ownedCount + 2 > this.pool.quota;
       this.forwardUpTo = isShort ? ledger.oldestCleanGeneration() : 0;
     } else if (ledger.ownedCount + this.headroomChunks > this.pool.quota) {
-      this._clean();
+      cleanSparse(this);
     }
     this.updatePressure();
   }
@@ -478,69 +419,9 @@ export class WriteBuffer {
   cleanAll(): void {
     for (let before = -1; before !== this.ledger.ownedCount;) {
       before = this.ledger.ownedCount;
-      this._clean();
+      cleanSparse(this);
     }
     this.updatePressure();
-  }
-
-  /** Evicts the oldest clean chunk. */
-  private _recycle(): boolean {
-    const chunk = this.ledger.oldestClean();
-    if (chunk === 0 || this.cold === undefined) return false;
-    const { i32, index } = this;
-    const start = chunk << CHUNK_UNITS_SHIFT;
-    const end = start + this.ledger.usedUnits[chunk]!;
-    for (let reference = start; reference < end;) {
-      const record = reference << 1;
-      const units = i32[record + 2]! >>> 16;
-      // An append record may be live and yet not in the index: a newer append took its slot.
-      if (i32[record + 3] === 0 && this._isIndexed(i32[record]!, reference)) {
-        index.removeAt(index.slotOf(i32[record]!, reference));
-        this.counters[Counter.evictedRows]!++;
-      }
-      reference += units;
-    }
-    this.ledger.release(chunk);
-    this.recycledChunks++;
-    this.epochs.advance();
-    return true;
-  }
-
-  private _isIndexed(hash: number, reference: number): boolean {
-    const { slots, mask, shift } = this.index;
-    for (let at = (hash >>> shift) << 1; slots[at + 1] !== 0; at = (at + 2) & mask) {
-      if (slots[at + 1] === reference) return true;
-    }
-    return false;
-  }
-
-  /** Without a cold tier: moves the live records of sparse chunks into the open one. */
-  private _clean(): void {
-    const { ledger, i32 } = this;
-    const candidates = ledger
-      .owned()
-      .filter((chunk) => chunk !== ledger.activeChunk && !ledger.isRead(chunk))
-      .filter((chunk) => ledger.liveUnits[chunk]! < CHUNK_UNITS * 0.75)
-      .sort((a, b) => ledger.liveUnits[a]! - ledger.liveUnits[b]!);
-    for (const chunk of candidates) {
-      if (ledger.position + ledger.liveUnits[chunk]! > ledger.end) return;
-      const start = chunk << CHUNK_UNITS_SHIFT;
-      const end = start + ledger.usedUnits[chunk]!;
-      for (let reference = start; reference < end;) {
-        const units = i32[(reference << 1) + 2]! >>> 16;
-        if (i32[(reference << 1) + 3] === 0) this._move(reference, units);
-        reference += units;
-      }
-    }
-  }
-
-  private _move(reference: number, units: number): void {
-    const { ledger } = this;
-    const target = ledger.position;
-    ledger.position += units;
-    this.u8.copyWithin(target * 8, reference * 8, (reference + units) * 8);
-    ledger.liveUnits[target >>> CHUNK_UNITS_SHIFT]! += units;
-    this._relink(this.i32[reference << 1]!, reference, target);
   }
 
   close(): void {
@@ -548,10 +429,4 @@ export class WriteBuffer {
     this.pool.changeIndexBytes(-this.index.bytes);
     this.pool.leave();
   }
-}
-
-/** Units of a record with at most this capacity: its slack must fit 16 bits, and so must its size. */
-function boundedUnits(keyBytes: number, valueBytes: number, capacityBytes: number): number {
-  const capacity = Math.min(capacityBytes, valueBytes + SLACK_BYTES_MAX - 7);
-  return Math.min(recordUnits(keyBytes, capacity), CHUNK_UNITS - 1);
 }

@@ -18,6 +18,7 @@ import {
 } from "../format/list-row.ts";
 import { RecordFlag, SLACK_BYTES_MAX, recordUnits } from "../format/row-record.ts";
 import { RowKind } from "../format/row-value.ts";
+import { growAppend, reserveAppend } from "../memory/blind-append.ts";
 import { APPEND_PENDING, type WriteBuffer } from "../memory/write-buffer.ts";
 import type { RowAddress } from "./row-address.ts";
 import { copyBytes } from "./value-row.ts";
@@ -76,7 +77,7 @@ export class ListRowsOfState {
     }
     const row = this._address.root();
     const bytes = ROOT_HEADER_BYTES + length;
-    const reference = buffer.reserveAppend(row, bytes, bytes);
+    const reference = reserveAppend(buffer, row, bytes, bytes);
     copyBytes(elements, length, buffer.u8, buffer.valueOffset(reference) + ROOT_HEADER_BYTES);
   }
 
@@ -109,12 +110,12 @@ export class ListRowsOfState {
       return;
     }
     let target = reference;
-    if (!isActive || !buffer.growAppend(row, reference, bytes)) {
+    if (!isActive || !growAppend(buffer, row, reference, bytes)) {
       if (buffer.makeRoom(recordUnits(row.length, bytes * 2))) {
         this.append(elements, length); // The generation may have been sealed. Now there is room.
         return;
       }
-      target = buffer.reserveAppend(row, bytes, bytes * 2);
+      target = reserveAppend(buffer, row, bytes, bytes * 2);
       if (isActive) this._takeOver(reference, target, before);
     }
     copyBytes(elements, length, buffer.u8, buffer.valueOffset(target) + before);

@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { describe, test } from "vitest";
 import { fileSystemStorage } from "../../../src/index.ts";
 import type { CheckpointStorage } from "../../../src/index.ts";
-import { Workplace, codeOf, readOne, writeAll } from "./fixture.ts";
+import { Workplace, codeOf, readOne, total, writeAll } from "./fixture.ts";
 
 /** A storage whose uploads stop until `release` is called. */
 function stoppableStorage(root: string) {
@@ -83,7 +83,7 @@ describe("what a backend leaves", () => {
       const place = new Workplace();
       const backend = await place.open({ backend: backendKind });
       writeAll(backend, 100, 1);
-      const state = backend.valueState({ name: "total", value: (await import("../../../src/index.ts")).f64 });
+      const state = backend.valueState(total);
       state.keys();
       for await (const _ of state.keys()) break;
       await backend.checkpoint();
