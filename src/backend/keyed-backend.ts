@@ -84,8 +84,6 @@ export class BufferedKeyedStateBackend implements KeyedStateBackend {
     return this.#parts.status.signal;
   }
 
-  // -- states --------------------------------------------------------------------------------------
-
   valueState<T>(descriptor: ValueStateDescriptor<T>): ValueState<T> {
     const { catalog, states } = this.#serving();
     return catalog.obtain("value", descriptor, { value: descriptor?.value }, (schema) => {
@@ -135,8 +133,6 @@ export class BufferedKeyedStateBackend implements KeyedStateBackend {
     return this.#parts;
   }
 
-  // -- keys ----------------------------------------------------------------------------------------
-
   withKey<R>(key: Key, callback: () => R): R {
     if (this.#isInCallback) {
       throw new InvalidArgumentError("withKey cannot be called within the callback of another one");
@@ -177,8 +173,6 @@ export class BufferedKeyedStateBackend implements KeyedStateBackend {
     await this.#serving().tier.prefetch([...keys]);
   }
 
-  // -- back-pressure -------------------------------------------------------------------------------
-
   get needsDrain(): boolean {
     return this.#parts.status.isOpen && this.#parts.tier.needsDrain;
   }
@@ -186,8 +180,6 @@ export class BufferedKeyedStateBackend implements KeyedStateBackend {
   async drained(options: WaitOptions = {}): Promise<void> {
     await this.#serving().tier.drained(options.signal ?? never);
   }
-
-  // -- checkpoints ---------------------------------------------------------------------------------
 
   async checkpoint(metadata?: JsonValue, options: WaitOptions = {}): Promise<CompletedCheckpoint> {
     this.#refuseWithinRecord("checkpoint");
@@ -227,8 +219,6 @@ export class BufferedKeyedStateBackend implements KeyedStateBackend {
     // What is built upon belongs to the newest confirmed checkpoint, which is never subsumed.
     this.#parts.tier.abort(checkpointId);
   }
-
-  // -- the rest ------------------------------------------------------------------------------------
 
   stats(): BackendStats {
     const { tier, buffer, checkpointing, memoryBudgetBytes, codecName } = this.#parts;

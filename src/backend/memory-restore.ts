@@ -4,6 +4,7 @@ import { fetchBase } from "../checkpoint/base-reader.ts";
 import { fileName } from "../checkpoint/layout.ts";
 import { CorruptionError, InvalidArgumentError } from "../errors.ts";
 import { readDumpRows } from "../format/dump.ts";
+import { insertStored } from "../memory/room.ts";
 import type { WriteBuffer } from "../memory/write-buffer.ts";
 import { RowAddresses } from "../state/row-addresses.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
@@ -39,7 +40,7 @@ export async function loadDump(
         if (buffer.find(row) !== 0) {
           throw new CorruptionError("a dump has a row twice", name, 0);
         }
-        buffer.insertStored(row, stored);
+        insertStored(buffer, row, stored);
       });
     }
   }

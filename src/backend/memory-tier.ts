@@ -14,6 +14,7 @@ import { DUMP_FILE_RAW_BYTES } from "../format/dump.ts";
 import { toHex } from "../format/hex.ts";
 import { CHUNK_UNITS_SHIFT, KEY_LENGTH_MASK, RecordFlag } from "../format/row-record.ts";
 import type { ChunkExtent } from "../memory/chunk-ledger.ts";
+import { cleanAll } from "../memory/room.ts";
 import type { WriteBuffer } from "../memory/write-buffer.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import type { BackendStatus } from "./backend-status.ts";
@@ -165,12 +166,12 @@ export class MemoryTier implements Tier {
   async drained(signal: AbortSignal): Promise<void> {
     await raceAbort(this.#dumps, signal);
     this.#options.status.throwIfRefused();
-    this.#options.buffer.cleanAll();
+    cleanAll(this.#options.buffer);
   }
 
   relieve(): void {
     const { buffer } = this.#options;
-    buffer.cleanAll();
+    cleanAll(buffer);
     if (!buffer.isPressed) return;
     const remedy =
       this.#readers > 0

@@ -13,6 +13,7 @@ import { LsmStore } from "../lsm/lsm-store.ts";
 import { buildDirectory } from "../lsm/restore-directory.ts";
 import { Epochs } from "../memory/epochs.ts";
 import type { ColdTier } from "../memory/buffer-contracts.ts";
+import { requireRoom } from "../memory/room.ts";
 import { WriteBuffer } from "../memory/write-buffer.ts";
 import { ScratchSink } from "../state/byte-sink.ts";
 import { ScratchSource } from "../state/byte-source.ts";
@@ -247,7 +248,7 @@ class Assembly {
     const buffer = new WriteBuffer(this.#host.chunks, cold, owner, this.#context.epochs);
     this.#buffer = buffer;
     this.#undo.add(() => buffer.close());
-    buffer.requireRoom();
+    requireRoom(buffer);
     return buffer;
   }
 

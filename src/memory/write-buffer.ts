@@ -19,7 +19,6 @@ import {
   boundedUnits,
   recordUnits,
 } from "../format/row-record.ts";
-import { InvalidArgumentError } from "../errors.ts";
 import { checkRowHeader } from "../format/row-value.ts";
 import { type BufferOwner, type ColdTier, Counter } from "./buffer-contracts.ts";
 import { ChunkLedger } from "./chunk-ledger.ts";
@@ -72,8 +71,6 @@ export class WriteBuffer {
     pool.join();
     pool.changeIndexBytes(this.index.bytes);
   }
-
-  // -- reading ---------------------------------------------------------------------------------
 
   /** Newest record of the key whatever it is, tombstones included, or 0. */
   find(row: RowKey): number {
@@ -138,13 +135,6 @@ export class WriteBuffer {
     for (let index = 1; index < stored.length; index++) this.u8[at + index] = stored[index]!;
   }
 
-  /** Adds a stored row as if it had just been written. The key must have no record. */
-  insertStored(row: RowKey, stored: Uint8Array): void {
-    const header = checkRowHeader(stored);
-    const reference = this.reserve(row, header, stored.length - 1, stored.length - 1, true);
-    this.u8.set(stored.subarray(1), this.valueOffset(reference));
-  }
-
   private _forward(row: RowKey, reference: number): number {
     const units = this.i32[(reference << 1) + 2]! >>> 16;
     const { ledger } = this;
@@ -160,8 +150,6 @@ export class WriteBuffer {
     this.counters[Counter.forwardedRows]!++;
     return target;
   }
-
-  // -- writing ---------------------------------------------------------------------------------
 
   /**
    * A dirty record of the active generation for the key, with `valueBytes` of value to be written
@@ -269,8 +257,6 @@ export class WriteBuffer {
     this.ledger.discount(reference >>> CHUNK_UNITS_SHIFT, this.i32[record + 2]! >>> 16);
   }
 
-  // -- records ---------------------------------------------------------------------------------
-
   valueOffset(reference: number): number {
     const keyBytes = this.i32[(reference << 1) + 1]! & KEY_LENGTH_MASK;
     return (reference + 2 + ((keyBytes + 7) >>> 3)) * 8;
@@ -337,8 +323,6 @@ export class WriteBuffer {
     return this.i32[(old << 1) + 1]! & RecordFlag.absentBelow;
   }
 
-  // -- room ------------------------------------------------------------------------------------
-
   /** Makes the open chunk hold `units` more. True if references may have become invalid (W4). */
   makeRoom(units: number): boolean {
     const { ledger } = this;
@@ -400,28 +384,11 @@ export class WriteBuffer {
     this.isPressed = true;
   }
 
-  /** Refuses a budget that leaves no room to work in. */
-  requireRoom(): void {
-    if (this.pool.quota >= 3 * this.headroomChunks) return;
-    throw new InvalidArgumentError(
-      `memoryBudgetBytes = ${this.pool.capacityBytes} leaves this backend a write buffer of ${this.pool.quota} chunks of 512 KiB, at least ${3 * this.headroomChunks} are needed: raise it, lower lsm.blockCacheBytes or lsm.writeBufferBytes, or share it among fewer backends`,
-    );
-  }
-
   updatePressure(): void {
     if (this._isStopped) return;
     const { ledger } = this;
     const bound = this.cold === undefined ? ledger.ownedCount : ledger.undrainedCount;
     this.isPressed = this.pool.quota - bound < this.headroomChunks;
-  }
-
-  /** Without a cold tier: gives up as many sparse chunks as there is room to move their records to. */
-  cleanAll(): void {
-    for (let before = -1; before !== this.ledger.ownedCount;) {
-      before = this.ledger.ownedCount;
-      cleanSparse(this);
-    }
-    this.updatePressure();
   }
 
   close(): void {

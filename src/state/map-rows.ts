@@ -1,6 +1,5 @@
 // The rows of a map in the write buffer: one packed row, or a B+tree of rows (format/map-row.ts).
-// The path of a hit in a packed map or a leaf is hot; changing the shape of a tree is not, and
-// works on decoded copies of the nodes on the path.
+// A hit in a packed map or a leaf is hot; a change of a tree's shape works on decoded copies.
 import { CorruptionError } from "../errors.ts";
 import {
   EntryPosition,

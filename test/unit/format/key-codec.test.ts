@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { describe, test } from "vitest";
+import { keyGroupOf } from "../../../src/common/key-group.ts";
+import type { Key } from "../../../src/api/state.ts";
+import {
+  decodeKey,
+  encodeKeyPayload,
+  hashKeyPayload,
+  keyTagOf,
+  stateIdOf,
+} from "../../../src/format/key-codec.ts";
+
+/** As in the page's table: key, payload, signed hash, group of 128. Frozen: rows are stored by it. */
+const vectors: readonly (readonly [string, Key, string, number, number])[] = [
+  ["0", 0, "8000000000000000", -1949522391, 41],
+  ["1", 1, "bff0000000000000", 1565767806, 126],
+  ["-1.5", -1.5, "4007ffffffffffff", -817514956, 52],
+  ["0n", 0n, "80", -143806912, 64],
+  ["1n", 1n, "8101", 434275396, 68],
+  ["-256n", -256n, "7dfeff", 1954929029, 5],
+  ['""', "", "0001", 729793808, 16],
+  ['"a"', "a", "610001", 831305367, 23],
+  ['"1"', "1", "310001", -570081461, 75],
+  ['"a\\0b"', "a\0b", "6100ff620001", 2070628364, 12],
+  ['"ü"', "ü", "c3bc0001", 273246199, 119],
+  ["no bytes", new Uint8Array(0), "0001", -2106633376, 96],
+  ["bytes 00 FF", Uint8Array.of(0, 255), "00ffff0001", -256147731, 109],
+];
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}
+
+/** Tag and payload. */
+function encoded(key: Key): Uint8Array {
+  return Uint8Array.of(keyTagOf(key), ...encodeKeyPayload(key));
+}
+
+describe("a key", () => {
+  test("encodes and hashes to the vectors of the page", () => {
+    const page = readFileSync("docs/formats/row-key.md", "utf8").replaceAll(/ +/g, " ");
+    for (const [name, key, payload, hash, group] of vectors) {
+      assert.equal(hex(encodeKeyPayload(key)), payload, name);
+      assert.equal(hashKeyPayload(keyTagOf(key), encodeKeyPayload(key)), hash, name);
+      assert.equal(keyGroupOf(hash, 128), group, name);
+      const row = `| \`${name}\` | \`${payload}\` | ${hash} | ${group} |`;
+      assert.ok(page.includes(row), `the page lacks ${row}`);
+    }
+  });
+
+  test("has the state id of the page's vectors", () => {
+    assert.deepEqual(["total", "a", "ü"].map(stateIdOf), [2001322039, 1455541201, 1843317595]);
+  });
+
+  test("that is cut anywhere, or malformed, is refused with a typed error", () => {
+    for (const [name, key] of vectors) {
+      const bytes = encoded(key);
+      for (let length = 0; length < bytes.length; length++) {
+        const decode = (): Key => decodeKey(bytes.subarray(0, length), { offset: 0 });
+        assert.throws(decode, { code: "VARVE_CORRUPTION" }, `${name}, ${length} bytes`);
+      }
+    }
+    const malformed = ["30 61 00 02", "30 ff 00 01", "20 7f", "20 00 00", "20 ff 00"];
+    for (const text of malformed) {
+      const bytes = Buffer.from(text.replaceAll(" ", ""), "hex");
+      assert.throws(() => decodeKey(bytes, { offset: 0 }), { code: "VARVE_CORRUPTION" }, text);
+    }
+    const unknown = (): Key => decodeKey(Uint8Array.of(17, 0), { offset: 0 });
+    assert.throws(unknown, { code: "VARVE_UNSUPPORTED_FORMAT" });
+  });
+
+  test("has limits: 4,096 bytes encoded, 120 bytes of magnitude", () => {
+    assert.equal(encodeKeyPayload("x".repeat(4094)).length, 4096);
+    assert.equal(encodeKeyPayload("\0".repeat(2047)).length, 4096);
+    assert.equal(encodeKeyPayload(2n ** 960n - 1n).length, 121);
+    const tooLarge: Key[] = ["x".repeat(4095), "\0".repeat(2048), new Uint8Array(4095), 2n ** 960n, -(2n ** 960n)];
+    for (const key of tooLarge) {
+      assert.throws(() => encodeKeyPayload(key), { code: "VARVE_INVALID_ARGUMENT" });
+    }
+  });
+});
