@@ -34,6 +34,11 @@ function printParts(result: MemoryResult): number[] {
   const largest: number[] = [];
   for (let part = 0; part < parts; part++) {
     const samples = result.samples.filter(({ atMs }) => Math.floor(atMs / partMs) === part);
+    if (samples.length === 0) {
+      // No sample is no figure: a growth of NaN is not ok.
+      largest.push(Number.NaN);
+      continue;
+    }
     const anonymous = spreadOf(samples.map(anonymousOf));
     largest.push(anonymous.max);
     report.line({

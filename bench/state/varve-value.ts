@@ -1,4 +1,4 @@
-import { i64 } from "../../src/index.ts";
+import { f64, i64 } from "../../src/index.ts";
 import type { KeyedStateBackend, ReducingState, ValueState } from "../../src/index.ts";
 import { fold } from "../support/sequences.ts";
 import type { Inputs } from "./inputs.ts";
@@ -13,7 +13,7 @@ export class VarveValue implements Subject {
 
   constructor(backend: KeyedStateBackend, inputs: Inputs, call: Call) {
     this._backend = backend;
-    this._state = backend.valueState({ name: "value", value: i64 });
+    this._state = backend.valueState({ name: "value", value: f64 });
     this._inputs = inputs;
     this._call = call;
   }

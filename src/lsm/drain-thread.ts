@@ -39,7 +39,12 @@ export class DrainThread {
     onPoisoned: (failure: StateBackendError) => void,
   ) {
     this.#onPoisoned = onPoisoned;
-    this.#worker = new Worker(entry, { workerData: data, name: "varve-drain" });
+    this.#worker = new Worker(entry, {
+      workerData: data,
+      name: "varve-drain",
+      // Its garbage is small and short-lived; V8's default of 48 MB would be outside the budget.
+      resourceLimits: { maxYoungGenerationSizeMb: 8 },
+    });
     this.#worker.unref();
     this.#worker.on("message", (message: DrainAnswerMessage) => this.#take(message));
     this.#worker.on("error", (error: unknown) => {

@@ -166,14 +166,16 @@ export abstract class ValueRowState<T> extends BufferedState {
   }
 
   protected write(value: T): void {
-    if (
-      this._form === Form.f64 &&
-      this._epoch === this._epochs.value &&
-      this._unit > 0 &&
-      typeof value === "number"
-    ) {
-      this._f64[this._unit] = value;
-      return;
+    const unit = this._unit;
+    if (unit > 0 && this._epoch === this._epochs.value && typeof value === "number") {
+      if (this._form === Form.f64) {
+        this._f64[unit] = value;
+        return;
+      }
+      if (this._form === Form.i64 && Number.isSafeInteger(value)) {
+        this._writeInteger(unit, value);
+        return;
+      }
     }
     this._writeSlowly(value);
   }
@@ -192,9 +194,13 @@ export abstract class ValueRowState<T> extends BufferedState {
       this._f64[unit] = value as number;
       return;
     }
+    this._writeInteger(unit, value as number);
+  }
+
+  private _writeInteger(unit: number, value: number): void {
     const i32 = this._i32;
-    i32[unit << 1] = value as number;
-    i32[(unit << 1) + 1] = Math.floor((value as number) / TWO_32);
+    i32[unit << 1] = value;
+    i32[(unit << 1) + 1] = Math.floor(value / TWO_32);
   }
 
   /** Unit of the 8 value bytes of a dirty record of the active generation. */

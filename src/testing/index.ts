@@ -1,5 +1,6 @@
 // `varve/testing`: the contract of a keyed state backend as tests. Imports no test runner.
 import { defineCheckpointSuite } from "./checkpoint-suite.ts";
+import { defineEnumerationSuite } from "./enumeration-suite.ts";
 import { defineIterationSuite } from "./iteration-suite.ts";
 import { Suite } from "./job.ts";
 import { defineKeySuite } from "./key-suite.ts";
@@ -27,6 +28,7 @@ export function defineKeyedStateSuite(runner: SuiteRunner, subject: KeyedStateSu
   const suite = new Suite(subject, runner, { count: 0 });
   suite.describe(`${subject.name}: keyed state`, () => {
     defineKeySuite(suite);
+    defineEnumerationSuite(suite);
     defineValueSuite(suite);
     defineListSuite(suite);
     defineMapSuite(suite);

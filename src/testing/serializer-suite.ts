@@ -85,7 +85,7 @@ const cases: readonly Case[] = [
   of(
     "v8",
     v8<unknown>(),
-    [null, 1n, new Map([[1, new Set(["a"])]]), new Date(5), { a: undefined }, [1, , 3]],
+    [null, 1n, new Map([[1, new Set(["a"])]]), new Date(5), { a: undefined }, [1, undefined]],
     [() => 1, Symbol("s")],
   ),
   of(

@@ -20,6 +20,8 @@ export function startThreads(threads: number): TaskThreads {
     maxThreads: threads,
     idleTimeout: idleTimeoutMs,
     recordTiming: false,
+    // Tasks work on buffers: V8's default of 48 MB a thread would be outside the budget.
+    resourceLimits: { maxYoungGenerationSizeMb: 8 },
   });
   // A thread that dies while idle; without a listener the event would end the process.
   pool.on("error", () => undefined);

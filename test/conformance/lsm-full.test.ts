@@ -1,5 +1,8 @@
+// Also with the smallest budget: rows are drained, evicted and read back.
 import { describe, test } from "vitest";
+import { MIB } from "../../src/index.ts";
 import { defineKeyedStateSuite } from "../../src/testing/index.ts";
 import { subjectOf } from "../support/subjects.ts";
 
-defineKeyedStateSuite({ describe, test }, subjectOf("lsm, full", { policy: "full" }));
+const subject = subjectOf("lsm, full checkpoints, smallest budget", { policy: "full" }, 16 * MIB);
+defineKeyedStateSuite({ describe, test }, subject);

@@ -92,6 +92,7 @@ function tryOn(node, label) {
     bin("vitest/vitest.mjs"),
     "run",
     "conformance.vitest.test.mjs",
+    "--testTimeout=120000",
   ]);
   run(`${label}: kill -9 and restore`, node, ["kill.mjs"]);
   run(`${label}: require() from CommonJS`, node, ["common.cjs"]);

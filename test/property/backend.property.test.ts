@@ -138,7 +138,11 @@ async function runActions(
 }
 
 const subjects: readonly (readonly [string, Partial<KeyedStateBackendOptions>, number])[] = [
-  ["lsm, incremental", { memoryBudgetBytes: 16 * MIB, lsm: { writeBufferBytes: 262_144, fileSizeBytes: MIB } }, 300],
+  [
+    "lsm, incremental",
+    { memoryBudgetBytes: 16 * MIB, lsm: { writeBufferBytes: 262_144, fileSizeBytes: MIB } },
+    300,
+  ],
   ["lsm, full", { memoryBudgetBytes: 16 * MIB, policy: "full" }, 200],
   ["memory", { backend: "memory", memoryBudgetBytes: 64 * MIB }, 40],
 ];
@@ -148,7 +152,9 @@ const numRuns = Number(process.env["VARVE_RUNS"] ?? 3);
 
 for (const [name, options, fillRows] of subjects) {
   test(`${name}: the backend is what plain objects would be`, { timeout: 600_000 }, async () => {
-    const property = fc.asyncProperty(actionLists, (actions) => runActions(actions, options, fillRows));
+    const property = fc.asyncProperty(actionLists, (actions) =>
+      runActions(actions, options, fillRows),
+    );
     await fc.assert(property, { seed, numRuns, endOnFailure: true });
   });
 }

@@ -156,7 +156,8 @@ export class Rig {
       ...common,
       environment: nodeEnvironment(),
       store: store as unknown as LsmStore,
-      prefetchTargets: (keys: readonly Key[]) => this.#catalog.prefetchTargets(keys, new KeyContext(keyGroups)),
+      prefetchTargets: (keys: readonly Key[]) =>
+        this.#catalog.prefetchTargets(keys, new KeyContext(keyGroups)),
     } as unknown as ConstructorParameters<typeof LsmTier>[0]);
     const states = {
       context,

@@ -38,7 +38,8 @@ function encoded(one: Key): Uint8Array {
 }
 
 function order(a: number | bigint | string | Uint8Array, b: typeof a): number {
-  if (typeof a === "string" && typeof b === "string") return Buffer.compare(Buffer.from(a), Buffer.from(b));
+  if (typeof a === "string" && typeof b === "string")
+    return Buffer.compare(Buffer.from(a), Buffer.from(b));
   if (a instanceof Uint8Array && b instanceof Uint8Array) return Buffer.compare(a, b);
   return a < b ? -1 : a > b ? 1 : 0;
 }
@@ -61,7 +62,10 @@ describe("keys", () => {
       fc.property(key, key, (one, other) => {
         const [a, b] = [encoded(one), encoded(other)];
         const compared = Math.sign(Buffer.compare(a, b));
-        if (typeof one === typeof other && (one instanceof Uint8Array) === (other instanceof Uint8Array)) {
+        if (
+          typeof one === typeof other &&
+          one instanceof Uint8Array === other instanceof Uint8Array
+        ) {
           assert.equal(compared, Math.sign(order(one, other)));
         } else {
           assert.notEqual(compared, 0);
@@ -104,7 +108,9 @@ describe("keys", () => {
       serializers: [],
       namespaces: name === "windowed",
     }));
-    const addresses = schemas.map(({ name, id, namespaces }) => new RowAddress(context, name, id, namespaces));
+    const addresses = schemas.map(
+      ({ name, id, namespaces }) => new RowAddress(context, name, id, namespaces),
+    );
     const selection = new RowAddresses(keyGroups, schemas);
     const node = fc.option(fc.nat({ max: 0xffff_ffff }), { nil: undefined });
     fc.assert(
@@ -116,7 +122,10 @@ describe("keys", () => {
         const row = index === undefined ? address.root() : address.node(index);
         const stored = row.view().slice();
         const hash = row.hash;
-        assert.deepEqual(stored, expectedRow(one, schemas[which]!.id, isWindowed ? namespace : undefined, index));
+        assert.deepEqual(
+          stored,
+          expectedRow(one, schemas[which]!.id, isWindowed ? namespace : undefined, index),
+        );
         const selected = selection.select(stored, "file");
         assert.deepEqual([selected.view().slice(), selected.hash], [stored, hash]);
         const words = Math.ceil(stored.length / 8) * 2;

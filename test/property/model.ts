@@ -1,7 +1,12 @@
 // Random operations on all kinds of state, done to a backend and to plain objects alike.
 import assert from "node:assert/strict";
 import type {
-  Key, KeyedStateBackend, ListState, MapState, ReducingState, ValueState,
+  Key,
+  KeyedStateBackend,
+  ListState,
+  MapState,
+  ReducingState,
+  ValueState,
 } from "../../src/index.ts";
 import { array, f64, i64, u32, utf8 } from "../../src/index.ts";
 
@@ -16,7 +21,18 @@ interface Row {
 }
 
 export const modelKeys: readonly Key[] = [
-  0, 1, -2.5, "a", "key b", "ü", 7n, Uint8Array.of(1, 0, 2), "1", 1n, 2 ** 40, "x".repeat(70),
+  0,
+  1,
+  -2.5,
+  "a",
+  "key b",
+  "ü",
+  7n,
+  Uint8Array.of(1, 0, 2),
+  "1",
+  1n,
+  2 ** 40,
+  "x".repeat(70),
 ];
 /** Keys in use at a time, and operations until one of them is another: the rest grows cold. */
 const hotKeys = 3;
@@ -57,105 +73,159 @@ function textOf(random: Random, max: number): string {
 
 const operations: Readonly<Record<string, readonly [weight: number, run: Operation]>> = {
   updateNumber: [6, (s, row, random) => s.number.update((row.number = random(1000) / 8))],
-  clearNumber: [2, (s, row) => {
-    s.number.clear();
-    row.number = undefined;
-  }],
-  incrementNumber: [6, (s, row) => {
-    row.number = (row.number ?? 0) + 1;
-    s.number.update((s.number.value() ?? 0) + 1);
-  }],
+  clearNumber: [
+    2,
+    (s, row) => {
+      s.number.clear();
+      row.number = undefined;
+    },
+  ],
+  incrementNumber: [
+    6,
+    (s, row) => {
+      row.number = (row.number ?? 0) + 1;
+      s.number.update((s.number.value() ?? 0) + 1);
+    },
+  ],
   updateText: [5, (s, row, random) => s.text.update((row.text = textOf(random, 20_000)))],
-  clearText: [2, (s, row) => {
-    s.text.clear();
-    row.text = undefined;
-  }],
-  addSum: [5, (s, row, random) => {
-    const value = random(1000) - 500;
-    s.sum.add(value);
-    row.sum = (row.sum ?? 0) + value;
-  }],
-  clearSum: [1, (s, row) => {
-    s.sum.clear();
-    row.sum = undefined;
-  }],
-  addList: [14, (s, row, random) => {
-    const value = textOf(random, 3000);
-    s.list.add(value);
-    row.list.push(value);
-  }],
-  addAllList: [4, (s, row, random) => {
-    const values = Array.from({ length: random(60) }, () => textOf(random, 400));
-    s.list.addAll(values);
-    row.list.push(...values);
-  }],
-  updateList: [2, (s, row, random) => {
-    row.list = Array.from({ length: random(3) * random(40) }, () => textOf(random, 300));
-    s.list.update(row.list);
-  }],
-  clearList: [1, (s, row) => {
-    s.list.clear();
-    row.list = [];
-  }],
+  clearText: [
+    2,
+    (s, row) => {
+      s.text.clear();
+      row.text = undefined;
+    },
+  ],
+  addSum: [
+    5,
+    (s, row, random) => {
+      const value = random(1000) - 500;
+      s.sum.add(value);
+      row.sum = (row.sum ?? 0) + value;
+    },
+  ],
+  clearSum: [
+    1,
+    (s, row) => {
+      s.sum.clear();
+      row.sum = undefined;
+    },
+  ],
+  addList: [
+    14,
+    (s, row, random) => {
+      const value = textOf(random, 3000);
+      s.list.add(value);
+      row.list.push(value);
+    },
+  ],
+  addAllList: [
+    4,
+    (s, row, random) => {
+      const values = Array.from({ length: random(60) }, () => textOf(random, 400));
+      s.list.addAll(values);
+      row.list.push(...values);
+    },
+  ],
+  updateList: [
+    2,
+    (s, row, random) => {
+      row.list = Array.from({ length: random(3) * random(40) }, () => textOf(random, 300));
+      s.list.update(row.list);
+    },
+  ],
+  clearList: [
+    1,
+    (s, row) => {
+      s.list.clear();
+      row.list = [];
+    },
+  ],
   getList: [2, (s, row) => assert.deepEqual(s.list.get(), row.list)],
   isEmptyList: [1, (s, row) => assert.equal(s.list.isEmpty(), row.list.length === 0)],
-  putMap: [10, (s, row, random) => {
-    const [key, value] = [random(400), textOf(random, 1500)];
-    s.map.put(key, value);
-    row.map.set(key, value);
-  }],
-  putManyMap: [3, (s, row, random) => {
-    const first = random(400);
-    for (let key = first; key < first + 40; key++) {
-      const value = textOf(random, 100);
+  putMap: [
+    10,
+    (s, row, random) => {
+      const [key, value] = [random(400), textOf(random, 1500)];
       s.map.put(key, value);
       row.map.set(key, value);
-    }
-  }],
-  removeMap: [6, (s, row, random) => {
-    const key = random(440);
-    s.map.remove(key);
-    row.map.delete(key);
-  }],
-  removeManyMap: [3, (s, row, random) => {
-    const first = random(400);
-    for (let key = first; key < first + 60; key++) {
+    },
+  ],
+  putManyMap: [
+    3,
+    (s, row, random) => {
+      const first = random(400);
+      for (let key = first; key < first + 40; key++) {
+        const value = textOf(random, 100);
+        s.map.put(key, value);
+        row.map.set(key, value);
+      }
+    },
+  ],
+  removeMap: [
+    6,
+    (s, row, random) => {
+      const key = random(440);
       s.map.remove(key);
       row.map.delete(key);
-    }
-  }],
-  clearMap: [1, (s, row) => {
-    s.map.clear();
-    row.map.clear();
-  }],
-  getMap: [4, (s, row, random) => {
-    const key = random(440);
-    assert.equal(s.map.get(key), row.map.get(key));
-    assert.equal(s.map.contains(key), row.map.has(key));
-  }],
+    },
+  ],
+  removeManyMap: [
+    3,
+    (s, row, random) => {
+      const first = random(400);
+      for (let key = first; key < first + 60; key++) {
+        s.map.remove(key);
+        row.map.delete(key);
+      }
+    },
+  ],
+  clearMap: [
+    1,
+    (s, row) => {
+      s.map.clear();
+      row.map.clear();
+    },
+  ],
+  getMap: [
+    4,
+    (s, row, random) => {
+      const key = random(440);
+      assert.equal(s.map.get(key), row.map.get(key));
+      assert.equal(s.map.contains(key), row.map.has(key));
+    },
+  ],
   iterateMap: [1, (s, row) => assert.deepEqual([...s.map], entriesOf(row))],
-  removeWhileIterating: [1, (s, row, random) => {
-    const seen: number[] = [];
-    const keys = entriesOf(row).map(([key]) => key);
-    for (const [key] of s.map) {
-      seen.push(key);
-      if (random(2) === 0) continue;
-      s.map.remove(key);
-      row.map.delete(key);
-    }
-    assert.deepEqual(seen, keys);
-  }],
-  addWindow: [6, (s, row, random) => {
-    const [window, value] = [windows[random(3)]!, random(100)];
-    s.windows.setCurrentNamespace(window);
-    s.windows.add(value);
-    row.windows.set(window, [...(row.windows.get(window) ?? []), value]);
-  }],
-  mergeWindows: [1, (s, row) => {
-    s.windows.mergeNamespaces(1, [2, 3]);
-    const all = windows.flatMap((window) => row.windows.get(window) ?? []);
-    row.windows = new Map([[1, all]]);
-  }],
+  removeWhileIterating: [
+    1,
+    (s, row, random) => {
+      const seen: number[] = [];
+      const keys = entriesOf(row).map(([key]) => key);
+      for (const [key] of s.map) {
+        seen.push(key);
+        if (random(2) === 0) continue;
+        s.map.remove(key);
+        row.map.delete(key);
+      }
+      assert.deepEqual(seen, keys);
+    },
+  ],
+  addWindow: [
+    6,
+    (s, row, random) => {
+      const [window, value] = [windows[random(3)]!, random(100)];
+      s.windows.setCurrentNamespace(window);
+      s.windows.add(value);
+      row.windows.set(window, [...(row.windows.get(window) ?? []), value]);
+    },
+  ],
+  mergeWindows: [
+    1,
+    (s, row) => {
+      s.windows.mergeNamespaces(1, [2, 3]);
+      const all = windows.flatMap((window) => row.windows.get(window) ?? []);
+      row.windows = new Map([[1, all]]);
+    },
+  ],
   check: [3, (s, row) => checkRow(s, row)],
 };
 

@@ -27,9 +27,12 @@ export function subjectOf(
     supports: { keyGroupRanges: true, restoreById: true, snapshots: true, bulk: true },
     async open({ job, restore, keyGroups }) {
       host ??= openStateHost({ memoryBudgetBytes: budgetBytes });
+      // A job beside another one has a budget of its own: the smallest is too small for two.
+      const isBeside = job.endsWith("sibling");
+      const own = isBeside ? { memoryBudgetBytes: budgetBytes } : { host: await host };
       return openKeyedStateBackend({
         ...options,
-        host: await host,
+        ...own,
         workingDirectory: join(root, job, "work"),
         checkpointStorage: fileSystemStorage(join(root, job, "checkpoints")),
         restore,

@@ -2,7 +2,15 @@
 // and never serves wrong state.
 // Method: one small checkpoint, damaged in every way, one damage at a time.
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, test } from "vitest";
 import { MIB, fileSystemStorage, openStateHost } from "../../../src/index.ts";
@@ -27,7 +35,8 @@ async function stored(kind: Kind) {
   await backend.close();
   const files = join(place.checkpoints, "files");
   const all = readdirSync(files).map((name) => join(files, name));
-  const isList = (path: string): boolean => readFileSync(path).subarray(0, 8).toString() === "VARVELST";
+  const isList = (path: string): boolean =>
+    readFileSync(path).subarray(0, 8).toString() === "VARVELST";
   const list = all.find(isList);
   const data = all.find((path) => !isList(path));
   assert.ok(list !== undefined && data !== undefined && all.length === 2);
@@ -78,7 +87,10 @@ async function whileFlipped(path: string, offset: number, run: () => Promise<voi
 async function intact({ open }: Stored): Promise<void> {
   const backend = await open();
   assert.deepEqual(backend.restored?.metadata, { position: 5 });
-  assert.deepEqual([readOne(backend, 0), readOne(backend, 49), readOne(backend, 50)], [3, 3, undefined]);
+  assert.deepEqual(
+    [readOne(backend, 0), readOne(backend, 49), readOne(backend, 50)],
+    [3, 3, undefined],
+  );
   await backend.close();
 }
 
@@ -94,7 +106,9 @@ for (const kind of ["lsm", "memory"] as const) {
         const path = checkpoint[role];
         const { size } = statSync(path);
         for (let offset = 0; offset < size; offset += stride) {
-          await whileFlipped(path, offset, () => refused(checkpoint, damageCodes, `byte ${offset}`));
+          await whileFlipped(path, offset, () =>
+            refused(checkpoint, damageCodes, `byte ${offset}`),
+          );
         }
         await intact(checkpoint);
       });

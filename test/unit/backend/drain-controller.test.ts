@@ -125,7 +125,8 @@ describe("drained", () => {
     const done = drains.drained(never);
     while (drains.needsDrain) {
       assert.ok(store.settlers.length > 0, "a drain is under way");
-      store.drainedBoundary = store.requests[store.requests.length - store.settlers.length]!.boundary;
+      store.drainedBoundary =
+        store.requests[store.requests.length - store.settlers.length]!.boundary;
       store.settlers.shift()!.resolve(result);
       await new Promise((resolve) => setImmediate(resolve));
     }

@@ -15,7 +15,9 @@ import { Workplace, codeOf, readOne, writeAll } from "./fixture.ts";
 function mountSmall(context: TestContext, path: string, bytes: number): void {
   mkdirSync(path, { recursive: true });
   try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${bytes}`, "tmpfs", path], { stdio: "ignore" });
+    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${bytes}`, "tmpfs", path], {
+      stdio: "ignore",
+    });
   } catch {
     context.skip("only root may mount a file system");
   }

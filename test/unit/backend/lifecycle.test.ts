@@ -20,8 +20,21 @@ function stoppableStorage(root: string) {
       await inner[name](...call);
     };
   }
-  for (const name of ["open", "createIfAbsent", "replace", "read", "readRange", "size", "fetchFile", "delete", "list", "stats"] as const) {
-    (storage as unknown as Record<string, unknown>)[name] = (inner[name] as () => unknown).bind(inner);
+  for (const name of [
+    "open",
+    "createIfAbsent",
+    "replace",
+    "read",
+    "readRange",
+    "size",
+    "fetchFile",
+    "delete",
+    "list",
+    "stats",
+  ] as const) {
+    (storage as unknown as Record<string, unknown>)[name] = (inner[name] as () => unknown).bind(
+      inner,
+    );
   }
   return { storage, atGate, release: () => release() };
 }
@@ -46,7 +59,10 @@ describe("closing during a checkpoint", () => {
       const { code, reason } = await outcome;
       assert.deepEqual([code, reason], ["VARVE_CHECKPOINT_ABORTED", "shutdown"]);
       const left = readdirSync(place.checkpoints, { recursive: true, encoding: "utf8" });
-      assert.deepEqual(left.filter((name) => /[0-9a-f]{32}|metadata\/./.test(name)), []);
+      assert.deepEqual(
+        left.filter((name) => /[0-9a-f]{32}|metadata\/./.test(name)),
+        [],
+      );
       const again = await place.open({ backend: backendKind });
       assert.equal(again.restored, undefined);
       const work = readdirSync(place.workingDirectory).filter((name) => name !== "lock");
@@ -61,7 +77,10 @@ describe("a second owner of the checkpoints", () => {
     const first = await place.open();
     writeAll(first, 10, 1);
     await first.checkpoint();
-    const second = await place.open({ workingDirectory: `${place.workingDirectory}-2`, restore: "latest" });
+    const second = await place.open({
+      workingDirectory: `${place.workingDirectory}-2`,
+      restore: "latest",
+    });
     writeAll(second, 10, 2);
     await second.checkpoint();
     writeAll(first, 10, 3);
@@ -88,7 +107,10 @@ describe("what a backend leaves", () => {
       for await (const _ of state.keys()) break;
       await backend.checkpoint();
       await backend.close();
-      assert.deepEqual(readdirSync(place.workingDirectory).filter((name) => name !== "lock"), []);
+      assert.deepEqual(
+        readdirSync(place.workingDirectory).filter((name) => name !== "lock"),
+        [],
+      );
     });
   }
 });

@@ -38,12 +38,19 @@ describe("a full memory backend", () => {
     await backend.close();
     const small = place.open({ backend: "memory", memoryBudgetBytes: 16 * MIB, restore: "latest" });
     await assert.rejects(small, { code: "VARVE_INVALID_ARGUMENT" });
-    const large = await place.open({ backend: "memory", memoryBudgetBytes: 64 * MIB, restore: "latest" });
+    const large = await place.open({
+      backend: "memory",
+      memoryBudgetBytes: 64 * MIB,
+      restore: "latest",
+    });
     const state = large.valueState(text);
     for (const key of [0, full - 1]) {
       assert.equal(large.withKey(key, () => state.value())?.length, 10_000);
     }
-    assert.equal(large.withKey(full, () => state.value()), undefined);
+    assert.equal(
+      large.withKey(full, () => state.value()),
+      undefined,
+    );
   });
 
   test("has room again once rows are removed", async () => {

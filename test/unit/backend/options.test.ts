@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync } from "node:fs";
 import { describe, test } from "vitest";
-import { MIB, fileSystemStorage, openKeyedStateBackend, openStateHost } from "../../../src/index.ts";
+import {
+  MIB,
+  fileSystemStorage,
+  openKeyedStateBackend,
+  openStateHost,
+} from "../../../src/index.ts";
 import type { KeyedStateBackendOptions, StateHostOptions } from "../../../src/index.ts";
 import { Workplace } from "./fixture.ts";
 
@@ -35,7 +40,9 @@ const wrongOptions: Readonly<Record<string, Readonly<Record<string, unknown>>>> 
   "restore: null": { restore: null },
   "restore without handles": { restore: { checkpointId: 1 } },
   "handles that do not fit": { restore: { checkpointId: 1, handles: [handle(0, 63)] } },
-  "handles that overlap": { restore: { checkpointId: 1, handles: [handle(0, 64), handle(64, 127)] } },
+  "handles that overlap": {
+    restore: { checkpointId: 1, handles: [handle(0, 64), handle(64, 127)] },
+  },
   "handles of other key groups": { restore: { checkpointId: 1, handles: [handle(0, 127, 256)] } },
   "no handles": { restore: { checkpointId: 1, handles: [] } },
   "a budget below the minimum": { memoryBudgetBytes: 16 * MIB - 1 },

@@ -74,7 +74,13 @@ describe("a key", () => {
     assert.equal(encodeKeyPayload("x".repeat(4094)).length, 4096);
     assert.equal(encodeKeyPayload("\0".repeat(2047)).length, 4096);
     assert.equal(encodeKeyPayload(2n ** 960n - 1n).length, 121);
-    const tooLarge: Key[] = ["x".repeat(4095), "\0".repeat(2048), new Uint8Array(4095), 2n ** 960n, -(2n ** 960n)];
+    const tooLarge: Key[] = [
+      "x".repeat(4095),
+      "\0".repeat(2048),
+      new Uint8Array(4095),
+      2n ** 960n,
+      -(2n ** 960n),
+    ];
     for (const key of tooLarge) {
       assert.throws(() => encodeKeyPayload(key), { code: "VARVE_INVALID_ARGUMENT" });
     }

@@ -27,7 +27,10 @@ function run(count: number, bytes: number, fill: number): Uint8Array {
   const element = new Uint8Array(2 + bytes).fill(fill);
   element[0] = (bytes & 127) | 128;
   element[1] = bytes >> 7;
-  return Uint8Array.from({ length: count * element.length }, (_, at) => element[at % element.length]!);
+  return Uint8Array.from(
+    { length: count * element.length },
+    (_, at) => element[at % element.length]!,
+  );
 }
 
 /** All elements of a list as the rows have them. */
@@ -55,7 +58,10 @@ describe("list rows", () => {
   });
 
   test("are packed up to the limit and chunked beyond it", () => {
-    const small = run(40, 100, 1).subarray(0, LIST_PACKED_BYTES_MAX - (LIST_PACKED_BYTES_MAX % 102));
+    const small = run(40, 100, 1).subarray(
+      0,
+      LIST_PACKED_BYTES_MAX - (LIST_PACKED_BYTES_MAX % 102),
+    );
     assert.equal(listRows(1, small).chunks.length, 0);
     const large = run(41, 100, 1);
     const rows = listRows(1, large);
@@ -72,7 +78,10 @@ describe("list rows", () => {
   });
 
   test("that are cut, or of another kind, are refused", () => {
-    const rows = [encodePackedList(5, elements), encodeListDirectory({ appliedChange: 5, chunkCount: 3 })];
+    const rows = [
+      encodePackedList(5, elements),
+      encodeListDirectory({ appliedChange: 5, chunkCount: 3 }),
+    ];
     const append = [{ changeNumber: 9, elements }];
     for (const row of rows) {
       for (const length of [0, 1, 8]) {

@@ -59,7 +59,11 @@ describe("map rows", () => {
       ["c", false, "d"],
       ["x".repeat(200), true, "x".repeat(200)],
     ] as const) {
-      assert.equal(findEntry(data, 0, data.length, Buffer.from(key), key.length, entry), isFound, key);
+      assert.equal(
+        findEntry(data, 0, data.length, Buffer.from(key), key.length, entry),
+        isFound,
+        key,
+      );
       readEntry(data, entry.offset, data.length, entry);
       const found = data.subarray(entry.keyOffset, entry.keyOffset + entry.keyBytes);
       assert.equal(Buffer.from(found).toString(), next);
@@ -69,7 +73,13 @@ describe("map rows", () => {
   });
 
   test("split into parts of whole entries, at least two of two or more", () => {
-    for (const sizes of [[10, 10], [3000, 10], [10, 3000], [10, 3000, 10], Array.from({ length: 90 }, (_, i) => i)]) {
+    for (const sizes of [
+      [10, 10],
+      [3000, 10],
+      [10, 3000],
+      [10, 3000, 10],
+      Array.from({ length: 90 }, (_, i) => i),
+    ]) {
       const keys = sizes.map((_, index) => String(index).padStart(3, "0"));
       const data = entriesOf(keys, (index) => sizes[index]!);
       const parts = splitEntries(data, 4096);
@@ -79,14 +89,18 @@ describe("map rows", () => {
         firstKey(part);
         const entry = new EntryPosition();
         readEntry(part, 0, part.length, entry);
-        assert.ok(part.length <= 4096 || entry.end === part.length, "one entry, or within the limit");
+        assert.ok(
+          part.length <= 4096 || entry.end === part.length,
+          "one entry, or within the limit",
+        );
       }
     }
   });
 
   test("lead each key to the child that covers it", () => {
     const data = encodeChildren([...children, { node: 9, key: Buffer.from("m".repeat(150)) }]);
-    const at = (key: string): number => childFor(data, 0, data.length, Buffer.from(key), key.length);
+    const at = (key: string): number =>
+      childFor(data, 0, data.length, Buffer.from(key), key.length);
     assert.deepEqual(["", "a", "m", "mm", "m".repeat(150), "z"].map(at), [0, 0, 3, 3, 9, 9]);
   });
 

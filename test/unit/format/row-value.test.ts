@@ -14,7 +14,8 @@ describe("a stored row", () => {
       mapLeaf: 7,
       mapInner: 8,
     });
-    for (const kind of Object.values(RowKind)) assert.equal(checkRowHeader(Uint8Array.of(kind)), kind);
+    for (const kind of Object.values(RowKind))
+      assert.equal(checkRowHeader(Uint8Array.of(kind)), kind);
   });
 
   test("of a kind that later versions may add is refused as an unknown format", () => {

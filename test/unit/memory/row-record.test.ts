@@ -10,7 +10,10 @@ const owner = {
   exhausted: (): never => assert.fail("exhausted"),
 };
 
-function bufferOf(cold?: { readonly isEmpty: boolean; getSync(key: Uint8Array): Uint8Array | undefined }) {
+function bufferOf(cold?: {
+  readonly isEmpty: boolean;
+  getSync(key: Uint8Array): Uint8Array | undefined;
+}) {
   const pool = new ChunkPool(16 * CHUNK_BYTES + 65_536);
   return new WriteBuffer(pool, cold, owner);
 }
@@ -67,13 +70,17 @@ describe("a row's record", () => {
       reference = buffer.resize(row, 1, bytes, bytes + (bytes >> 1));
       assert.equal(buffer.valueBytes(reference), bytes);
       const from = buffer.valueOffset(reference);
-      assert.deepEqual([...buffer.u8.subarray(from, from + 10)], Array.from({ length: 10 }, () => 7));
+      assert.deepEqual(
+        [...buffer.u8.subarray(from, from + 10)],
+        Array.from({ length: 10 }, () => 7),
+      );
     }
   });
 });
 
 describe("removing a row", () => {
-  const flagsOf = (buffer: WriteBuffer): number => buffer.i32[buffer.find(rowOf(key)) * 2 + 1]! & ~0xffffff;
+  const flagsOf = (buffer: WriteBuffer): number =>
+    buffer.i32[buffer.find(rowOf(key)) * 2 + 1]! & ~0xffffff;
 
   test("leaves nothing where nothing is below", () => {
     const buffer = bufferOf({ isEmpty: false, getSync: () => undefined });

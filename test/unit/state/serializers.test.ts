@@ -2,14 +2,31 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "vitest";
 import type { Serializer } from "../../../src/index.ts";
-import { array, bigint64, bool, bytes, f64, i64, json, optional, struct, tuple, u32, utf8, v8 } from "../../../src/index.ts";
+import {
+  array,
+  bigint64,
+  bool,
+  bytes,
+  f64,
+  i64,
+  json,
+  optional,
+  struct,
+  tuple,
+  u32,
+  utf8,
+  v8,
+} from "../../../src/index.ts";
 import { ScratchSink } from "../../../src/state/byte-sink.ts";
 import { ScratchSource } from "../../../src/state/byte-source.ts";
 
 type Row = readonly [fingerprint: string, value: string, hex: string, ordered?: string];
 
 function row<T>(serializer: Serializer<T>, value: T, text: string, hex: string, ordered?: string) {
-  const cells: Row = ordered === undefined ? [serializer.fingerprint, text, hex] : [serializer.fingerprint, text, hex, ordered];
+  const cells: Row =
+    ordered === undefined
+      ? [serializer.fingerprint, text, hex]
+      : [serializer.fingerprint, text, hex, ordered];
   return { serializer: serializer as Serializer<unknown>, value: value as unknown, cells };
 }
 
@@ -33,7 +50,10 @@ const examples = [
   row(optional(u32), undefined, "undefined", "00"),
 ];
 
-function serialized(serializer: Pick<Serializer<unknown>, "serialize">, value: unknown): Uint8Array {
+function serialized(
+  serializer: Pick<Serializer<unknown>, "serialize">,
+  value: unknown,
+): Uint8Array {
   const sink = new ScratchSink();
   serializer.serialize(value, sink);
   return sink.written().slice();
@@ -63,9 +83,24 @@ describe("serializers", () => {
   });
 
   test("have fixed lengths where all values have one", () => {
-    const lengths = [f64, i64, u32, bigint64, bool, utf8, bytes, json(), v8(), array(u32), optional(u32)];
+    const lengths = [
+      f64,
+      i64,
+      u32,
+      bigint64,
+      bool,
+      utf8,
+      bytes,
+      json(),
+      v8(),
+      array(u32),
+      optional(u32),
+    ];
     const fixed = [8, 8, 4, 8, 1, ...Array.from({ length: 6 }, () => undefined)];
-    assert.deepEqual(lengths.map((serializer) => serializer.fixedBytes), fixed);
+    assert.deepEqual(
+      lengths.map((serializer) => serializer.fixedBytes),
+      fixed,
+    );
     assert.equal(struct({ a: f64, b: tuple(bool, u32) }).fixedBytes, 13);
   });
 
@@ -94,7 +129,10 @@ describe("serializers", () => {
   });
 
   test("of structs make plain objects, whatever a field is called", () => {
-    const odd = struct({ ["__proto__"]: u32, constructor: u32 } as Record<string, Serializer<number>>);
+    const odd = struct({ ["__proto__"]: u32, constructor: u32 } as Record<
+      string,
+      Serializer<number>
+    >);
     const value = JSON.parse('{"__proto__":1,"constructor":2}') as Record<string, number>;
     const read = odd.deserialize(source(serialized(odd as Serializer<unknown>, value)));
     assert.deepEqual(Object.keys(read).sort(), ["__proto__", "constructor"]);
