@@ -4,8 +4,7 @@ import type { VerificationResult, VerificationStart } from "./verification.ts";
 
 /** To this process. */
 export type VerificationRequest =
-  | { readonly kind: "compute"; readonly start: VerificationStart }
-  | { readonly kind: "compare" };
+  { readonly kind: "compute"; readonly start: VerificationStart } | { readonly kind: "compare" };
 
 /** From this process. */
 export type VerificationAnswer =

@@ -197,7 +197,7 @@ try {
   run("without native lz4: codec", process.execPath, ["codec.mjs", "lz4-napi"]);
 } catch (error) {
   failures++;
-  process.stdout.write(`${error instanceof Error ? error.message : error}\n`);
+  process.stdout.write(`${error instanceof Error ? error.message : String(error)}\n`);
 } finally {
   if (values.keep) process.stdout.write(`kept: ${root}\n`);
   else rmSync(root, { recursive: true, force: true });

@@ -26,6 +26,7 @@ export const keyGroups = { max: 8, first: 0, last: 7 };
 export type Rows = Map<string, Uint8Array>;
 
 interface Step {
+  readonly kind: "drain" | "prefetch";
   isApplied: boolean;
   apply(): Promise<void>;
   resolve(): void;
@@ -53,7 +54,7 @@ class SteppedStore {
   }
 
   drain(request: DrainRequest): Promise<DrainResult> {
-    return this.#enqueue(async () => {
+    return this.#enqueue("drain", async () => {
       const result = await this.#drain.run(request, () => undefined);
       this.drainedBoundary = request.boundary;
       return result;
@@ -61,13 +62,14 @@ class SteppedStore {
   }
 
   prefetch(keys: Uint8Array): Promise<Uint8Array> {
-    return this.#enqueue(async () => readPackedRows(keys, (key) => this.get(key)));
+    return this.#enqueue("prefetch", async () => readPackedRows(keys, (key) => this.get(key)));
   }
 
-  #enqueue<T>(work: () => Promise<T>): Promise<T> {
+  #enqueue<T>(kind: Step["kind"], work: () => Promise<T>): Promise<T> {
     return new Promise((resolve) => {
       let result: T;
       const step: Step = {
+        kind,
         isApplied: false,
         async apply() {
           result = await work();
@@ -189,10 +191,12 @@ export class Rig {
     await this.store.steps.find((step) => !step.isApplied)?.apply();
   }
 
-  /** Lets this side know of the oldest step that is done. */
-  async resolve(): Promise<void> {
-    if (this.store.steps[0]?.isApplied !== true) return;
-    this.store.steps.shift()!.resolve();
+  /** Lets this side know of the oldest step of a kind, if it is done. */
+  async resolve(kind: Step["kind"]): Promise<void> {
+    const { steps } = this.store;
+    const index = steps.findIndex((step) => step.kind === kind);
+    if (steps[index]?.isApplied !== true) return;
+    steps.splice(index, 1)[0]!.resolve();
     await new Promise((resolve) => setImmediate(resolve));
   }
 
@@ -206,9 +210,9 @@ export class Rig {
   }
 
   async finishDrains(): Promise<void> {
-    while (this.store.steps.length > 0) {
+    while (this.store.steps.some((step) => step.kind === "drain")) {
       await this.apply();
-      await this.resolve();
+      await this.resolve("drain");
     }
   }
 

@@ -29,7 +29,7 @@ async function run(seed: number, steps: number, chunks: number): Promise<void> {
         await rig.apply();
       } else if (action < 7) {
         note("resolve");
-        await rig.resolve();
+        await rig.resolve(random(8) === 0 ? "prefetch" : "drain");
       } else if (action === 7) {
         note("fill");
         for (let count = random(12); count > 0; count--) {
@@ -60,7 +60,7 @@ async function run(seed: number, steps: number, chunks: number): Promise<void> {
 }
 
 const firstSeed = Number(process.env["VARVE_SEED"] ?? 1);
-const runs = Number(process.env["VARVE_RUNS"] ?? 12);
+const runs = Number(process.env["VARVE_RUNS"] ?? 20);
 
 for (let seed = firstSeed; seed < firstSeed + runs; seed++) {
   const chunks = 12 + (seed % 4) * 4;
