@@ -57,6 +57,8 @@ export class Checkpointing {
   ): Promise<CompletedCheckpoint> {
     checkUserMetadata(metadata);
     signal?.throwIfAborted();
+    // Of the moment of the cut, as the state is: the caller may go on changing the object.
+    const copy = metadata === undefined ? undefined : (structuredClone(metadata) as JsonValue);
     const startMs = this.#environment.clock.monotonicMs();
     const checkpointId = ++this.#lastId; // K2
     const both =
@@ -65,7 +67,7 @@ export class Checkpointing {
     const done = checkpointTracing.tracePromise(() => {
       const captured = this.#tier.begin(checkpointId, both); // K1
       trace.pauseMs = this.#environment.clock.monotonicMs() - startMs;
-      return this.#finish(checkpointId, captured, metadata, both, startMs, trace);
+      return this.#finish(checkpointId, captured, copy, both, startMs, trace);
     }, trace);
     const result = done.catch((cause: unknown) => this.#failed(checkpointId, cause, signal));
     const settled = result.catch(() => undefined);
