@@ -98,7 +98,14 @@ async function findLeftovers(
   }
   const files: string[] = [];
   for await (const name of storage.list(FILES_PREFIX)) {
-    if (!registry.has(name.slice(FILES_PREFIX.length))) files.push(name);
+    const id = name.slice(FILES_PREFIX.length);
+    // Names that this library does not make are somebody else's.
+    if (isFileId(id) && !registry.has(id)) files.push(name);
   }
   return { metadata, files };
+}
+
+/** 32 hexadecimal digits. */
+function isFileId(id: string): boolean {
+  return /^[0-9a-f]{32}$/.test(id);
 }

@@ -216,7 +216,7 @@ describe("a checkpoint directory", () => {
     const host = await obtainHost();
     mkdirSync(join(place.checkpoints, "files"), { recursive: true });
     mkdirSync(join(place.checkpoints, "metadata"));
-    const foreign = ["metadata/notes", "latest.txt"];
+    const foreign = ["metadata/notes", "latest.txt", "files/photo.jpg"];
     for (const name of foreign) {
       writeFileSync(join(place.checkpoints, name), name);
     }
