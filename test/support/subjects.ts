@@ -1,17 +1,18 @@
 // This package's backends as subjects of its own conformance suite.
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MIB, fileSystemStorage, openKeyedStateBackend, openStateHost } from "../../src/index.ts";
 import type { KeyedStateBackendOptions, StateHost } from "../../src/index.ts";
 import type { KeyedStateSubject } from "../../src/testing/index.ts";
 
-/** A file system without a disk behind it: what these tests ask does not depend on one. */
+/**
+ * A folder without a disk behind it: what these tests ask does not depend on one. The caller
+ * removes it.
+ */
 export function quickDirectory(prefix: string): string {
   const memory = "/dev/shm";
-  const path = mkdtempSync(join(existsSync(memory) ? memory : tmpdir(), prefix));
-  process.once("exit", () => rmSync(path, { recursive: true, force: true }));
-  return path;
+  return mkdtempSync(join(existsSync(memory) ? memory : tmpdir(), prefix));
 }
 
 /** A subject whose jobs live in one temporary folder, with one host for all of its backends. */
@@ -26,6 +27,7 @@ export function subjectOf(
     name,
     supports: { keyGroupRanges: true, restoreById: true, snapshots: true, bulk: true },
     async open({ job, restore, keyGroups }) {
+      mkdirSync(root, { recursive: true });
       host ??= openStateHost({ memoryBudgetBytes: budgetBytes });
       // A job beside another one has a budget of its own: the smallest is too small for two.
       const isBeside = job.endsWith("sibling");
@@ -39,6 +41,9 @@ export function subjectOf(
         keyGroups,
       });
     },
-    discard: async (job) => rmSync(join(root, job), { recursive: true, force: true }),
+    async discard(job) {
+      rmSync(join(root, job), { recursive: true, force: true });
+      if (readdirSync(root).length === 0) rmdirSync(root); // The next job makes it again.
+    },
   };
 }
