@@ -13,14 +13,28 @@ export class DeliveryReader {
   readonly #groups: (FlightColumns | undefined)[] = [];
   /** By group: the last position that delivers one of its records. */
   readonly #lastPositions: Int32Array;
-  #position: number;
+  #position = 0;
   #airportCount = 0;
 
-  constructor(file: FlightFile, order: DeliveryOrder, firstPosition: number) {
+  constructor(file: FlightFile, order: DeliveryOrder) {
     this.#file = file;
     this.#order = order;
-    this.#position = firstPosition;
     this.#lastPositions = this.#findLastPositions();
+  }
+
+  /** Sets the position of the next batch. Before the first one only: airports are told once. */
+  seek(position: number): void {
+    this.#position = position;
+  }
+
+  /** Loads what the next batch needs. */
+  async preload(): Promise<void> {
+    const end = this.#position + BATCH_RECORDS;
+    const needed = new Set<number>();
+    for (const record of this.#order.records.subarray(this.#position, end)) {
+      needed.add(this.#file.groupOf(record));
+    }
+    for (const index of needed) if (this.#groups[index] === undefined) await this.#load(index);
   }
 
   /** The next deliveries, or undefined after the last one. */

@@ -17,16 +17,18 @@ export interface FlightBatch {
 export interface SourceStart {
   readonly inputPath: string;
   readonly limit: number | undefined;
-  readonly firstPosition: number;
+  /** Rows of the largest row group: they are decoded at once. */
+  readonly groupRows: number;
+  /** Where delivery will probably begin: what that needs is decoded ahead of knowing. */
+  readonly expectedPosition: number;
 }
+
+/** To the source's thread: where to begin, then one credit for each batch that may be sent. */
+export type SourceRequest =
+  { readonly kind: "begin"; readonly firstPosition: number } | { readonly kind: "credit" };
 
 /** From the source's thread. Only batches take credit. */
 export type SourceMessage =
   | { readonly kind: "batch"; readonly batch: FlightBatch }
   | { readonly kind: "end" }
   | { readonly kind: "failed"; readonly name: string; readonly message: string };
-
-/** To the source's thread: one more batch may be sent. */
-export interface SourceCredit {
-  readonly kind: "credit";
-}

@@ -24,13 +24,23 @@ export interface FlightColumns {
 }
 
 export interface RowGroup {
+  readonly indexInFile: number;
+  /** All of it is decoded, also when the limit cuts it. */
+  readonly rowsInFile: number;
   readonly firstRecord: number;
   readonly count: number;
 }
 
 const columnNames = ["date", "delay", "distance", "origin", "destination"] as const;
-type ColumnName = (typeof columnNames)[number];
+export type ColumnName = (typeof columnNames)[number];
 
+/** As columns have them: minutes, integers, codes. */
+export interface StatedRange {
+  readonly min: number | string;
+  readonly max: number | string;
+}
+
+const MS_PER_MINUTE = 60_000;
 const AIRPORT_COUNT_MAX = 65_536;
 const airportPattern = /^[A-Z0-9]{2,4}$/;
 
@@ -73,6 +83,17 @@ export class FlightFile {
       throw new InputError(`${path} is not an intact Parquet file: ${messageOf(error)}`);
     });
     return new FlightFile(path, file, metadata, limit);
+  }
+
+  /** What the footer says about a column of a whole group; undefined if it says nothing. */
+  statedRange(index: number, name: ColumnName): StatedRange | undefined {
+    const { indexInFile, rowsInFile, count } = this.groups[index]!;
+    if (rowsInFile !== count) return undefined; // Cut by the limit.
+    const group = this.#metadata.row_groups[indexInFile]!;
+    const column = group.columns.find((candidate) => columnPath(candidate) === name);
+    const min = comparable(column?.meta_data?.statistics?.min_value);
+    const max = comparable(column?.meta_data?.statistics?.max_value);
+    return min === undefined || max === undefined ? undefined : { min, max };
   }
 
   /** Index of the group that holds a record. */
@@ -197,13 +218,13 @@ function rowGroups(path: string, metadata: FileMetaData, limit: number): RowGrou
   }
   const groups: RowGroup[] = [];
   let firstRecord = 0;
-  for (const group of metadata.row_groups) {
+  for (const [indexInFile, group] of metadata.row_groups.entries()) {
     const rows = Number(group.num_rows);
     if (!Number.isSafeInteger(rows) || rows < 0) {
       throw new InputError(`${path} is damaged: a row group claims ${rows} rows`);
     }
     const count = Math.min(rows, limit - firstRecord);
-    if (count > 0) groups.push({ firstRecord, count });
+    if (count > 0) groups.push({ indexInFile, rowsInFile: rows, firstRecord, count });
     firstRecord += rows;
   }
   if (firstRecord !== Number(metadata.num_rows)) {
@@ -216,6 +237,12 @@ function rowGroups(path: string, metadata: FileMetaData, limit: number): RowGrou
 
 function columnPath(column: FileMetaData["row_groups"][number]["columns"][number]): string {
   return column.meta_data?.path_in_schema.join(".") ?? "";
+}
+
+function comparable(statistic: unknown): number | string | undefined {
+  if (statistic instanceof Date) return statistic.getTime() / MS_PER_MINUTE;
+  if (typeof statistic === "bigint") return Number(statistic);
+  return typeof statistic === "number" || typeof statistic === "string" ? statistic : undefined;
 }
 
 function messageOf(error: unknown): string {

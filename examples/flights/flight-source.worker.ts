@@ -2,30 +2,40 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { deliveryOrder } from "./delivery-order.ts";
 import { DeliveryReader } from "./delivery-reader.ts";
-import type { FlightBatch, SourceMessage, SourceStart } from "./flight-batch.ts";
+import type { FlightBatch, SourceMessage, SourceRequest, SourceStart } from "./flight-batch.ts";
 import { FlightFile } from "./flight-file.ts";
 
 const port = parentPort!;
+let firstPosition: number | undefined = undefined;
 let credit = 0;
-let onCredit: (() => void) | undefined = undefined;
+let wake: (() => void) | undefined = undefined;
 
-port.on("message", () => {
-  credit++;
-  onCredit?.();
+port.on("message", (request: SourceRequest) => {
+  if (request.kind === "begin") firstPosition = request.firstPosition;
+  else credit++;
+  wake?.();
 });
 
 async function main(start: SourceStart): Promise<void> {
   const file = await FlightFile.open(start.inputPath, start.limit);
-  const reader = new DeliveryReader(file, deliveryOrder(file.recordCount), start.firstPosition);
+  const reader = new DeliveryReader(file, deliveryOrder(file.recordCount));
+  reader.seek(start.expectedPosition);
+  await reader.preload();
+  while (firstPosition === undefined) await message();
+  reader.seek(firstPosition);
   for (;;) {
     const batch = await reader.next();
     if (batch === undefined) break;
-    while (credit === 0) await new Promise<void>((resolve) => (onCredit = resolve));
+    while (credit === 0) await message();
     credit--;
     send({ kind: "batch", batch }, transferOf(batch));
   }
   send({ kind: "end" }, []);
   port.close();
+}
+
+function message(): Promise<void> {
+  return new Promise((resolve) => (wake = resolve));
 }
 
 function transferOf(batch: FlightBatch): ArrayBuffer[] {
@@ -34,12 +44,12 @@ function transferOf(batch: FlightBatch): ArrayBuffer[] {
   return arrays.map((array) => array.buffer as ArrayBuffer);
 }
 
-function send(message: SourceMessage, transfer: ArrayBuffer[]): void {
-  port.postMessage(message, transfer);
+function send(content: SourceMessage, transfer: ArrayBuffer[]): void {
+  port.postMessage(content, transfer);
 }
 
 main(workerData as SourceStart).catch((error: unknown) => {
-  const { name, message } = error instanceof Error ? error : new Error(String(error));
-  send({ kind: "failed", name, message }, []);
+  const { name, message: text } = error instanceof Error ? error : new Error(String(error));
+  send({ kind: "failed", name, message: text }, []);
   port.close();
 });

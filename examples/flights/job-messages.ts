@@ -15,11 +15,15 @@ export interface RunDirectories {
 export interface JobStart {
   readonly inputPath: string;
   readonly limit: number | undefined;
+  /** Rows of the input's largest row group. */
+  readonly groupRows: number;
   readonly backend: BackendKind;
   readonly policy: Policy;
   readonly budgetMib: number;
   readonly intervalMs: number;
   readonly directories: RunDirectories;
+  /** Where the newest checkpoint that the supervisor knows of ends. */
+  readonly expectedPosition: number;
   /** Set if the job is to be killed yet: it goes slowly towards the end, so that it still can be. */
   readonly slowMotion: SlowMotion | undefined;
 }
@@ -28,6 +32,8 @@ export interface SlowMotion {
   readonly fromPosition: number;
   readonly recordsPerTurn: number;
   readonly turnMs: number;
+  /** Longest time between checkpoints meanwhile. */
+  readonly intervalMs: number;
 }
 
 /** Counters of the backend since this process started. */
@@ -75,5 +81,6 @@ export type JobMessage =
   | { readonly kind: "checkpoint-end"; readonly report: CheckpointReport }
   | { readonly kind: "checkpoint-aborted"; readonly position: number; readonly message: string }
   | { readonly kind: "end-of-input"; readonly position: number; readonly counters: JobCounters }
-  | { readonly kind: "dumped"; readonly states: readonly DumpedState[] }
+  | { readonly kind: "dumped"; readonly state: DumpedState }
+  | { readonly kind: "finished" }
   | { readonly kind: "failed"; readonly code: string; readonly message: string };

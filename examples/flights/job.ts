@@ -5,7 +5,7 @@ import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promi
 import { MIB, fileSystemStorage, openKeyedStateBackend } from "../../src/index.ts";
 import type { KeyedStateBackend } from "../../src/index.ts";
 import type { FlightBatch } from "./flight-batch.ts";
-import { flightSource } from "./flight-source.ts";
+import { FlightSource } from "./flight-source.ts";
 import type { JobCounters, JobMessage, JobStart, SlowMotion } from "./job-messages.ts";
 import { PeriodicCheckpoint } from "./periodic-checkpoint.ts";
 import type { JobMetadata } from "./periodic-checkpoint.ts";
@@ -18,6 +18,7 @@ const SLICE_MS = 4;
 /** Records between two looks at the clock. */
 const STRIDE_RECORDS = 32;
 const PROGRESS_MS = 20;
+const fullSpeed = { turnMs: 0, intervalMs: Number.POSITIVE_INFINITY };
 
 function send(message: JobMessage): void {
   process.send?.(message);
@@ -46,8 +47,8 @@ class Job {
     this.#position = position;
   }
 
-  async run(source: AsyncIterable<FlightBatch>): Promise<void> {
-    for await (const batch of source) {
+  async run(source: FlightSource): Promise<void> {
+    for await (const batch of source.batches(this.#position)) {
       this.#pipeline.begin(batch);
       for (let index = 0; index < batch.count;) {
         if (this.#backend.needsDrain) await this.#backend.drained();
@@ -59,12 +60,11 @@ class Job {
     }
     await this.#checkpoints.finish(this.#position);
     send({ kind: "end-of-input", position: this.#position, counters: this.#counters() });
-    const states = await dumpStates(
-      this.#backend,
-      this.#pipeline.states,
-      this.#start.directories.dump,
-    );
-    send({ kind: "dumped", states });
+    const { dump } = this.#start.directories;
+    for await (const state of dumpStates(this.#backend, this.#pipeline.states, dump)) {
+      send({ kind: "dumped", state });
+    }
+    send({ kind: "finished" });
   }
 
   /** Processes records from `index` on; returns where it stopped. */
@@ -88,7 +88,7 @@ class Job {
   }
 
   async #betweenRecords(): Promise<void> {
-    const waitMs = this.#slowMotion()?.turnMs ?? 0;
+    const { turnMs: waitMs, intervalMs } = this.#slowMotion() ?? fullSpeed;
     if (performance.now() - this.#reportedMs >= PROGRESS_MS) {
       send({ kind: "progress", position: this.#position, counters: this.#counters() });
       this.#reportedMs = performance.now();
@@ -98,7 +98,7 @@ class Job {
     if (waitMs > 0) await delay(waitMs);
     else await nextTurn();
     this.#checkpoints.blocked(performance.now() - leaveMs - waitMs);
-    await this.#checkpoints.tick(this.#position);
+    await this.#checkpoints.tick(this.#position, intervalMs);
   }
 
   #counters(): JobCounters {
@@ -110,8 +110,9 @@ class Job {
 }
 
 async function main(start: JobStart): Promise<void> {
-  const { directories, budgetMib } = start;
+  const { directories, budgetMib, inputPath, limit, groupRows, expectedPosition } = start;
   const openedMs = performance.now();
+  await using source = new FlightSource({ inputPath, limit, groupRows, expectedPosition });
   await using backend = await openKeyedStateBackend({
     backend: start.backend,
     workingDirectory: directories.working,
@@ -125,9 +126,7 @@ async function main(start: JobStart): Promise<void> {
   const sink = await TransactionalFileSink.open(directories.output, metadata?.sink);
   const openMs = performance.now() - openedMs;
   send({ kind: "ready", position, checkpointId: backend.restored?.checkpointId, openMs });
-  const { inputPath, limit } = start;
-  const job = new Job(start, backend, sink, position);
-  await job.run(flightSource({ inputPath, limit, firstPosition: position }));
+  await new Job(start, backend, sink, position).run(source);
   await sink.close();
 }
 

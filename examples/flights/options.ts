@@ -46,8 +46,9 @@ and every output row against an independent computation.
   --limit N            use the first N records of the input only                  (default: all)
   --backend KIND       lsm or memory                                               (default lsm)
   --policy POLICY      full or incremental; memory knows full only         (default incremental)
-  --budget MIB         memory budget of the backend, 1 to 65536     (default lsm 32, memory 1024)
-  --interval MS        time between checkpoints, 10 to 600000                      (default 500)
+  --budget MIB         memory budget of the backend, 16 to 65536    (default lsm 32, memory 1024)
+  --interval MS        time between checkpoints, 10 to 600000                      (default 500);
+                       at most 500 from where a kill is due until it happens
   --output DIR         keep the results as DIR/routes.csv
   --input PATH         Parquet file with date, delay, distance, origin, destination
                                                          (default: flights-3m of vega-datasets)
@@ -98,7 +99,7 @@ export function parseOptions(args: readonly string[]): FlightsOptions | "help" {
     kills,
     backend,
     policy,
-    budgetMib: optionalInteger("--budget", values.budget, 1, 65_536) ?? defaultBudget,
+    budgetMib: optionalInteger("--budget", values.budget, 16, 65_536) ?? defaultBudget,
     intervalMs: optionalInteger("--interval", values.interval, 10, 600_000) ?? 500,
     outputDirectory: nonEmpty("--output", values.output),
     seed: optionalInteger("--seed", values.seed, 0, 2 ** 32 - 1) ?? 1,

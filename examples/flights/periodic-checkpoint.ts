@@ -24,7 +24,7 @@ export class PeriodicCheckpoint {
   readonly #intervalMs: number;
   readonly #send: (message: JobMessage) => void;
   #lastPosition: number;
-  #dueMs: number;
+  #lastBeginMs: number = performance.now();
   #isFlushed = false;
   #running: Promise<void> | undefined = undefined;
   #longestBlockMs = 0;
@@ -42,7 +42,6 @@ export class PeriodicCheckpoint {
     this.#intervalMs = intervalMs;
     this.#lastPosition = position;
     this.#send = send;
-    this.#dueMs = performance.now() + intervalMs;
   }
 
   /** Tells how long the main thread was taken from the records, at a stretch. */
@@ -50,14 +49,18 @@ export class PeriodicCheckpoint {
     if (durationMs > this.#longestBlockMs) this.#longestBlockMs = durationMs;
   }
 
-  /** Between two records, the next one at `position`: begins a checkpoint if it is time. */
-  async tick(position: number): Promise<void> {
+  /**
+   * Between two records, the next one at `position`: begins a checkpoint if it is time, which is
+   * after the interval or `maxIntervalMs`.
+   */
+  async tick(position: number, maxIntervalMs: number): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
-    const nowMs = performance.now();
     if (this.#running !== undefined || position === this.#lastPosition) return;
-    if (nowMs >= this.#dueMs) {
+    const leftMs =
+      this.#lastBeginMs + Math.min(this.#intervalMs, maxIntervalMs) - performance.now();
+    if (leftMs <= 0) {
       await this.#begin(position);
-    } else if (nowMs >= this.#dueMs - FLUSH_AHEAD_MS && !this.#isFlushed) {
+    } else if (leftMs <= FLUSH_AHEAD_MS && !this.#isFlushed) {
       this.#isFlushed = true;
       this.#sink.flush();
     }
@@ -82,7 +85,7 @@ export class PeriodicCheckpoint {
     const metadata: JobMetadata = { position, sink };
     this.#send({ kind: "checkpoint-begin", position });
     const startMs = performance.now();
-    this.#dueMs = startMs + this.#intervalMs;
+    this.#lastBeginMs = startMs;
     this.#isFlushed = false;
     this.#longestBlockMs = 0;
     const completed = this.#backend.checkpoint(metadata);

@@ -20,17 +20,16 @@ const INTEGER_BYTES = 8;
 /** The value of the current key as integers. */
 type Reader = () => readonly number[];
 
-export async function dumpStates(
+/** Yields each state once its file is complete. */
+export async function* dumpStates(
   backend: KeyedStateBackend,
   states: FlightStates,
   directory: string,
-): Promise<DumpedState[]> {
+): AsyncGenerator<DumpedState, void, void> {
   await mkdir(directory, { recursive: true });
-  const dumped: DumpedState[] = [];
   for (const [state, read] of readers(states)) {
-    dumped.push(await dumpState(backend, state, read, directory));
+    yield await dumpState(backend, state, read, directory);
   }
-  return dumped;
 }
 
 function readers(states: FlightStates): readonly (readonly [State, Reader])[] {

@@ -1,258 +1,235 @@
 // Runs the job in a process of its own, kills it, restarts it from its latest checkpoint, and keeps
 // count. Knows of the job only what its messages say and what /proc shows.
-import { type ChildProcess, fork } from "node:child_process";
-import { readFile } from "node:fs/promises";
+//   S1. What a killed process had sent is read to its end before the next one starts: a checkpoint
+//       whose completion arrives after the kill was not hit by it.
+import { fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { performance } from "node:perf_hooks";
-import type {
-  CheckpointReport,
-  DumpedState,
-  JobCounters,
-  JobMessage,
-  JobStart,
-} from "./job-messages.ts";
-import { seededRandom } from "./seeded-random.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import type { CheckpointReport, DumpedState, JobMessage, JobStart } from "./job-messages.ts";
+import { JobAttempt } from "./job-attempt.ts";
+import { isDue } from "./kill-plan.ts";
+import type { KillPlan, PlannedKill } from "./kill-plan.ts";
+import { UsageError } from "./options.ts";
+import { processMemory } from "./process-memory.ts";
+import { sumCounters } from "./run-report.ts";
+import type { RunReport } from "./run-report.ts";
 
-const SAMPLE_MS = 100;
-/** While a kill is due the job goes slowly, so that the moment can be chosen. */
-const SLOW_RECORDS = 64;
-const SLOW_TURN_MS = 2;
+const SAMPLE_MS = 250;
 
 export interface SupervisorEvents {
   progress(position: number, checkpoints: number, kills: number): void;
+  checkpoint(report: CheckpointReport): void;
   note(text: string): void;
+  /** Everything is processed and durable. */
+  inputEnded(): void;
+  /** The file with a state's rows is complete. */
+  stateDumped(state: string): void;
 }
 
-export interface RunReport {
-  readonly elapsedMs: number;
-  readonly positions: number;
-  readonly checkpoints: readonly CheckpointReport[];
-  readonly abortedCheckpoints: number;
-  readonly killsDuringCheckpoint: number;
-  readonly replayedRecords: readonly number[];
-  readonly recoveryMs: readonly number[];
-  readonly states: readonly DumpedState[];
-  /** Sums over all processes of the job. */
-  readonly counters: JobCounters;
-  readonly peakRssBytes: number;
-  readonly peakAnonBytes: number;
-}
+type Ready = Extract<JobMessage, { readonly kind: "ready" }>;
 
-type Attempt = { readonly kind: "killed" } | { readonly kind: "finished" };
+interface Kill {
+  readonly atMs: number;
+  /** What the job had processed by then, as far as it told. */
+  readonly position: number;
+}
 
 export class Supervisor {
-  readonly #start: Omit<JobStart, "slowMotion">;
+  readonly #start: Omit<JobStart, "slowMotion" | "expectedPosition">;
+  readonly #positionCount: number;
+  readonly #plan: KillPlan;
+  readonly #signal: AbortSignal;
   readonly #events: SupervisorEvents;
-  readonly #positions: number;
-  /** Positions from which the next kill is due, ascending. */
-  readonly #targets: number[];
+  readonly #attempts: JobAttempt[] = [];
   readonly #checkpoints: CheckpointReport[] = [];
   readonly #replayed: number[] = [];
-  readonly #recoveries: number[] = [];
-  readonly #finishedCounters: JobCounters[] = [];
+  readonly #recoveryMs: number[] = [];
+  readonly #resumeMs: number[] = [];
   #aborted = 0;
   #duringCheckpoint = 0;
   #kills = 0;
-  #lastPosition = 0;
-  #killedMs: number | undefined = undefined;
-  #states: readonly DumpedState[] = [];
+  /** The newest kill until it is recovered from. */
+  #kill: Kill | undefined = undefined;
+  #durablePosition = 0;
+  #inputEndedMs = 0;
+  readonly #states: DumpedState[] = [];
   #peakRssBytes = 0;
   #peakAnonBytes = 0;
 
+  /** When `signal` aborts, the job is killed and `run` rejects. */
   constructor(
-    start: Omit<JobStart, "slowMotion">,
-    positions: number,
-    kills: number,
-    seed: number,
+    start: Omit<JobStart, "slowMotion" | "expectedPosition">,
+    positionCount: number,
+    plan: KillPlan,
+    signal: AbortSignal,
     events: SupervisorEvents,
   ) {
     this.#start = start;
-    this.#positions = positions;
+    this.#positionCount = positionCount;
+    this.#plan = plan;
+    this.#signal = signal;
     this.#events = events;
-    const random = seededRandom(seed);
-    // One kill in each of `kills` equal parts of the middle 80 %.
-    this.#targets = Array.from({ length: kills }, (_none, index) =>
-      Math.floor(positions * (0.1 + (0.8 * (index + random() * 0.9)) / kills)),
-    );
   }
 
   async run(): Promise<RunReport> {
     const startMs = performance.now();
-    while ((await this.#attempt()).kind === "killed");
+    while (!(await this.#attempt()));
     return {
-      elapsedMs: performance.now() - startMs,
-      positions: this.#positions,
+      elapsedMs: this.#inputEndedMs - startMs,
+      dumpMs: performance.now() - this.#inputEndedMs,
       checkpoints: this.#checkpoints,
       abortedCheckpoints: this.#aborted,
+      kills: this.#kills,
       killsDuringCheckpoint: this.#duringCheckpoint,
       replayedRecords: this.#replayed,
-      recoveryMs: this.#recoveries,
+      recoveryMs: this.#recoveryMs,
+      resumeMs: this.#resumeMs,
       states: this.#states,
-      counters: sum(this.#finishedCounters),
+      counters: sumCounters(this.#attempts.flatMap((attempt) => attempt.counters ?? [])),
       peakRssBytes: this.#peakRssBytes,
       peakAnonBytes: this.#peakAnonBytes,
     };
   }
 
-  /** One process of the job, until it ends or is killed. */
-  async #attempt(): Promise<Attempt> {
-    const target = this.#targets[this.#kills];
-    const slowMotion =
-      target === undefined
-        ? undefined
-        : { fromPosition: target, recordsPerTurn: SLOW_RECORDS, turnMs: SLOW_TURN_MS };
+  /** One process of the job, until it is gone. True if it finished. */
+  async #attempt(): Promise<boolean> {
+    const lastPosition = this.#kill?.position ?? 0;
+    const planned = this.#plan.next(this.#kills, this.#duringCheckpoint, lastPosition);
+    const attempt = new JobAttempt();
+    this.#attempts.push(attempt);
+    this.#signal.throwIfAborted();
     const child = fork(new URL("./job.js", import.meta.url), {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
+    const abort = (): boolean => child.kill("SIGKILL");
+    this.#signal.addEventListener("abort", abort, { once: true });
     const sampler = setInterval(() => void this.#sample(child), SAMPLE_MS);
     try {
-      return await this.#watch(child, { ...this.#start, slowMotion }, target);
+      child.on("message", (message: JobMessage) => {
+        this.#take(message, attempt);
+        if (planned !== undefined) void this.#killWhenDue(child, attempt, planned);
+      });
+      const slowMotion = planned?.slowMotion;
+      child.send({ ...this.#start, slowMotion, expectedPosition: this.#durablePosition });
+      const ended = await untilGone(child); // S1
+      this.#signal.throwIfAborted();
+      if (attempt.kill === "done") this.#killed(attempt);
+      else if (!attempt.isFinished)
+        throw attempt.failure ?? new Error(`the job ended with ${ended}`);
+      return attempt.isFinished;
     } finally {
       clearInterval(sampler);
+      this.#signal.removeEventListener("abort", abort);
     }
   }
 
-  #watch(child: ChildProcess, start: JobStart, target: number | undefined): Promise<Attempt> {
-    const attempt = new AttemptState(target);
-    return new Promise((resolve, reject) => {
-      let failure: Error | undefined;
-      child.on("message", (message: JobMessage) => {
-        if (attempt.isKilled) return; // Sent before the kill, read after it: counts as not known.
-        if (message.kind === "failed") failure = new Error(`${message.code}: ${message.message}`);
-        this.#take(message, attempt);
-        if (attempt.shouldKill(this.#kills === 0)) this.#kill(child, attempt);
-      });
-      child.on("error", reject);
-      child.on("exit", (code, signal) => {
-        if (attempt.counters !== undefined) this.#finishedCounters.push(attempt.counters);
-        if (attempt.isKilled) resolve({ kind: "killed" });
-        else if (attempt.isFinished && code === 0) resolve({ kind: "finished" });
-        else reject(failure ?? new Error(`the job ended with ${signal ?? `code ${code}`}`));
-      });
-      child.send(start);
-    });
-  }
-
-  #take(message: JobMessage, attempt: AttemptState): void {
+  #take(message: JobMessage, attempt: JobAttempt): void {
+    attempt.take(message);
     switch (message.kind) {
       case "ready":
-        this.#recovered(message.position, message.checkpointId);
-        attempt.begin(message.position);
+        if (this.#kill !== undefined) this.#restarted(message, this.#kill);
+        return;
+      case "end-of-input":
+        this.#inputEndedMs = performance.now();
+        this.#processed(message.position, attempt);
+        this.#events.inputEnded();
         return;
       case "progress":
-      case "end-of-input":
-        attempt.counters = message.counters;
-        this.#firstRecordAfterKill(message.position, attempt);
-        attempt.position = message.position;
-        this.#lastPosition = message.position;
-        this.#events.progress(message.position, this.#checkpoints.length, this.#kills);
-        return;
-      case "checkpoint-begin":
-        attempt.checkpointAt = message.position;
+        this.#processed(message.position, attempt);
         return;
       case "checkpoint-end":
-        attempt.checkpointAt = undefined;
-        attempt.durablePosition = message.report.position;
+        this.#durablePosition = message.report.position;
         this.#checkpoints.push(message.report);
-        this.#events.note(checkpointText(message.report));
+        this.#events.checkpoint(message.report);
         return;
       case "checkpoint-aborted":
-        attempt.checkpointAt = undefined;
         this.#aborted++;
         this.#events.note(`checkpoint aborted: ${message.message}`);
         return;
       case "dumped":
-        attempt.isFinished = true;
-        this.#states = message.states;
+        this.#states.push(message.state);
+        this.#events.stateDumped(message.state.name);
         return;
       case "failed":
+        attempt.failure = failureOf(message.code, message.message);
+        return;
+      case "checkpoint-begin":
+        this.#processed(message.position, attempt);
+        return;
+      case "finished":
         return;
     }
   }
 
-  #recovered(position: number, checkpointId: number | undefined): void {
-    if (this.#killedMs === undefined) return;
-    const replayed = this.#lastPosition - position;
-    this.#replayed.push(replayed);
-    const from = checkpointId === undefined ? "the beginning" : `checkpoint ${checkpointId}`;
-    this.#events.note(`recovered from ${from}: ${replayed} records are replayed`);
-  }
-
-  #firstRecordAfterKill(position: number, attempt: AttemptState): void {
-    if (this.#killedMs === undefined || position <= attempt.position) return;
-    this.#recoveries.push(performance.now() - this.#killedMs);
-    this.#killedMs = undefined;
-  }
-
-  #kill(child: ChildProcess, attempt: AttemptState): void {
-    attempt.isKilled = true;
-    this.#killedMs = performance.now();
+  async #killWhenDue(
+    child: ChildProcess,
+    attempt: JobAttempt,
+    planned: PlannedKill,
+  ): Promise<void> {
+    if (attempt.kill !== "none" || !isDue(planned, attempt, this.#positionCount)) return;
+    if (planned.mustHitCheckpoint && !attempt.wasKillDelayed) {
+      attempt.kill = "delayed";
+      attempt.wasKillDelayed = true;
+      await delay(planned.delayShare * (this.#checkpoints.at(-1)?.durationMs ?? 0));
+      attempt.kill = "none";
+      // Too late for this checkpoint? Then the next one is hit as soon as it can be.
+      if (!isDue(planned, attempt, this.#positionCount)) return;
+    }
+    attempt.kill = "done";
     child.kill("SIGKILL");
-    this.#kills++;
+    this.#kill = { atMs: performance.now(), position: attempt.position };
+  }
+
+  /** The process is gone, and everything it said is known. */
+  #killed(attempt: JobAttempt): void {
     const isDuring = attempt.checkpointAt !== undefined;
+    this.#kills++;
     if (isDuring) this.#duringCheckpoint++;
+    this.#kill = { atMs: this.#kill!.atMs, position: attempt.position };
     const when = isDuring ? "during a checkpoint" : "between checkpoints";
     this.#events.note(`kill ${this.#kills}: SIGKILL at position ${attempt.position}, ${when}`);
   }
 
+  #restarted({ position, checkpointId, openMs }: Ready, kill: Kill): void {
+    const replayed = kill.position - position;
+    this.#replayed.push(replayed);
+    const from = checkpointId === undefined ? "the beginning" : `checkpoint ${checkpointId}`;
+    this.#events.note(
+      `restarted from ${from}, open in ${openMs.toFixed(0)} ms: ${replayed} records are replayed`,
+    );
+  }
+
+  #processed(position: number, attempt: JobAttempt): void {
+    this.#events.progress(position, this.#checkpoints.length, this.#kills);
+    if (this.#kill === undefined || attempt.kill === "done") return;
+    const sinceMs = performance.now() - this.#kill.atMs;
+    if (this.#resumeMs.length < this.#kills) this.#resumeMs.push(sinceMs);
+    if (this.#recoveryMs.length === this.#kills || position <= this.#kill.position) return;
+    this.#recoveryMs.push(sinceMs);
+    this.#events.note(`recovered: ${sinceMs.toFixed(0)} ms from the kill to the first new record`);
+  }
+
   async #sample(child: ChildProcess): Promise<void> {
-    const status = await readFile(`/proc/${child.pid}/status`, "utf8").catch(() => "");
-    this.#peakRssBytes = Math.max(this.#peakRssBytes, kilobytes(status, "VmHWM") * 1024);
-    const anon = kilobytes(status, "RssAnon") + kilobytes(status, "RssShmem");
-    this.#peakAnonBytes = Math.max(this.#peakAnonBytes, anon * 1024);
+    const memory = await processMemory(child.pid);
+    this.#peakRssBytes = Math.max(this.#peakRssBytes, memory.peakRssBytes);
+    this.#peakAnonBytes = Math.max(this.#peakAnonBytes, memory.anonBytes);
   }
 }
 
-/** What is known of one process of the job. */
-class AttemptState {
-  readonly #target: number | undefined;
-  position = 0;
-  durablePosition = 0;
-  /** Position of the checkpoint under way. */
-  checkpointAt: number | undefined = undefined;
-  counters: JobCounters | undefined = undefined;
-  isKilled = false;
-  isFinished = false;
-
-  constructor(target: number | undefined) {
-    this.#target = target;
-  }
-
-  begin(position: number): void {
-    this.position = position;
-    this.durablePosition = position;
-  }
-
-  /** Whether a kill now makes records be replayed, and hits a checkpoint if it must. */
-  shouldKill(mustHitCheckpoint: boolean): boolean {
-    if (this.#target === undefined || this.isKilled || this.position < this.#target) return false;
-    // Whichever checkpoint turns out to be the latest, something was processed after it.
-    const replayFrom = this.checkpointAt ?? this.durablePosition;
-    if (this.position <= replayFrom) return false;
-    return !mustHitCheckpoint || this.checkpointAt !== undefined;
-  }
+/** Resolves with how it ended once the process is gone and its messages are read. */
+async function untilGone(child: ChildProcess): Promise<string> {
+  const disconnected = new Promise<void>((resolve) => child.once("disconnect", resolve));
+  const ended = await new Promise<string>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code, signal) => resolve(signal ?? `code ${code}`));
+  });
+  if (child.connected) await disconnected;
+  return ended;
 }
 
-function kilobytes(status: string, field: string): number {
-  return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(status)?.[1] ?? 0);
-}
-
-function sum(all: readonly JobCounters[]): JobCounters {
-  const total = {
-    hotReads: 0,
-    coldReads: 0,
-    coldMisses: 0,
-    drains: 0,
-    backPressureWaits: 0,
-    backPressureWaitMs: 0,
-  };
-  for (const counters of all) {
-    for (const name of Object.keys(total) as (keyof JobCounters)[]) total[name] += counters[name];
-  }
-  return total;
-}
-
-function checkpointText(report: CheckpointReport): string {
-  const { checkpointId, position, durationMs, pauseMs, uploadedBytes } = report;
-  const uploaded = (uploadedBytes / 1_048_576).toFixed(1);
-  return `checkpoint ${checkpointId} at ${position}: ${durationMs.toFixed(0)} ms, pause ${pauseMs.toFixed(1)} ms, ${uploaded} MiB new`;
+/** Options that the backend refuses came from the command line. */
+function failureOf(code: string, message: string): Error {
+  if (code === "VARVE_INVALID_ARGUMENT") return new UsageError(message);
+  return new Error(`${code}: ${message}`);
 }

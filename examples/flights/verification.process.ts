@@ -1,15 +1,44 @@
-// The process of the verification: one message in, one out.
-import { type VerificationStart, verify } from "./verification.ts";
+// The process of the verification: does what the messages say, in their order, and answers once.
+import { Verification } from "./verification.ts";
+import type { VerificationResult, VerificationStart } from "./verification.ts";
 
-process.once("message", (start) => {
-  verify(start as VerificationStart).then(
-    (result) => {
-      process.send?.({ kind: "verified", result }, () => process.disconnect());
-    },
-    (error: unknown) => {
-      const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      process.exitCode = 1;
-      process.send?.({ kind: "failed", message }, () => process.disconnect());
-    },
-  );
+/** To this process. The first computes and compares the output; the last one is answered. */
+export type VerificationRequest =
+  | { readonly kind: "start"; readonly start: VerificationStart }
+  | { readonly kind: "compare-state"; readonly state: string }
+  | { readonly kind: "finish" };
+
+/** From this process. */
+export type VerificationAnswer =
+  | { readonly kind: "verified"; readonly result: VerificationResult }
+  | { readonly kind: "failed"; readonly message: string };
+
+let verification: Verification | undefined = undefined;
+let last: Promise<void> = Promise.resolve();
+
+process.on("message", (request: VerificationRequest) => {
+  last = last.then(() => handle(request));
+  last.catch((error: unknown) => {
+    const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    process.exitCode = 1;
+    answer({ kind: "failed", message });
+  });
 });
+
+async function handle(request: VerificationRequest): Promise<void> {
+  if (request.kind === "start") {
+    verification = await Verification.compute(request.start);
+    verification.compareOutput();
+    return;
+  }
+  if (verification === undefined) throw new Error(`${request.kind} came before the start`);
+  if (request.kind === "compare-state") verification.compareState(request.state);
+  else answer({ kind: "verified", result: await verification.finish() });
+}
+
+function answer(message: VerificationAnswer): void {
+  if (process.connected) process.send?.(message, () => process.disconnect());
+}
+
+// Without its supervisor nobody wants an answer.
+process.once("disconnect", () => process.exit());
