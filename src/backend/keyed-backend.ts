@@ -66,8 +66,8 @@ export class BufferedKeyedStateBackend implements KeyedStateBackend {
   readonly checkpointStorage: CheckpointStorage;
   readonly restored: RestoredCheckpoint | undefined;
   readonly #parts: BackendParts;
-  readonly #context: KeyContext;
-  readonly #buffer: WriteBuffer;
+  private readonly _context: KeyContext;
+  private readonly _buffer: WriteBuffer;
   #isInCallback = false;
   #closing: Promise<void> | undefined = undefined;
 
@@ -76,8 +76,8 @@ export class BufferedKeyedStateBackend implements KeyedStateBackend {
     this.checkpointStorage = parts.checkpointStorage;
     this.restored = parts.restored;
     this.#parts = parts;
-    this.#context = parts.context;
-    this.#buffer = parts.buffer;
+    this._context = parts.context;
+    this._buffer = parts.buffer;
   }
 
   get signal(): AbortSignal {
@@ -148,15 +148,15 @@ export class BufferedKeyedStateBackend implements KeyedStateBackend {
       result = callback();
     } finally {
       this.#isInCallback = false;
-      this.#context.unset();
+      this._context.unset();
     }
     if (typeof result === "object" && result !== null && "then" in result) refuseAsync();
     return result;
   }
 
   setCurrentKey(key: Key): void {
-    if (this.#buffer.isPressed) this.#attend();
-    this.#context.set(key);
+    if (this._buffer.isPressed === true) this.#attend();
+    this._context.set(key);
   }
 
   /** The slow side of setting a key: the backend does not serve, or the buffer is full. */
@@ -166,7 +166,7 @@ export class BufferedKeyedStateBackend implements KeyedStateBackend {
   }
 
   currentKey(): Key | undefined {
-    return this.#context.current();
+    return this._context.current();
   }
 
   async prefetch(keys: Iterable<Key>): Promise<void> {

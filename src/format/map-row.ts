@@ -81,17 +81,37 @@ export function compareKeyAt(
   return bytes - keyBytes;
 }
 
-/** Finds a key among the entries in [start, end). */
+/**
+ * Finds a key among the entries in [start, end). `view` is of the same bytes as `data`: entries are
+ * passed by comparing four bytes at a time, and only the last one looked at is written to `into`.
+ */
 export function findEntry(
   data: Uint8Array,
+  view: DataView,
   start: number,
   end: number,
   key: Uint8Array,
   keyBytes: number,
   into: EntryPosition,
 ): boolean {
+  const firstWord = keyBytes >= 4 ? bigEndianAt(key, 0) : -1;
+  const secondWord = keyBytes >= 8 ? bigEndianAt(key, 4) : -1;
   let offset = start;
   while (offset < end) {
+    const bytes = data[offset]!;
+    const valueBytes = data[offset + 1]!;
+    const next = offset + 2 + bytes + valueBytes;
+    if (firstWord >= 0 && bytes >= 4 && (bytes | valueBytes) < 128 && next <= end) {
+      const word = view.getUint32(offset + 2);
+      let order = word - firstWord;
+      if (order === 0 && secondWord >= 0 && bytes >= 8) {
+        order = view.getUint32(offset + 6) - secondWord;
+      }
+      if (order < 0) {
+        offset = next;
+        continue;
+      }
+    }
     readEntry(data, offset, end, into);
     const order = compareKeyAt(data, into.keyOffset, into.keyBytes, key, keyBytes);
     if (order >= 0) {
@@ -104,6 +124,10 @@ export function findEntry(
   into.offset = end;
   into.end = end;
   return false;
+}
+
+function bigEndianAt(data: Uint8Array, at: number): number {
+  return ((data[at]! << 24) | (data[at + 1]! << 16) | (data[at + 2]! << 8) | data[at + 3]!) >>> 0;
 }
 
 export function entryBytes(keyBytes: number, valueBytes: number): number {

@@ -13,6 +13,7 @@ export class ChunkPool {
   readonly i32: Int32Array;
   readonly f64: Float64Array;
   readonly u8: Uint8Array;
+  readonly view: DataView;
   readonly chunkCount: number;
   private readonly _capacityBytes: number;
   private readonly _free: number[] = [];
@@ -31,6 +32,7 @@ export class ChunkPool {
     this.i32 = new Int32Array(this.arena);
     this.f64 = new Float64Array(this.arena);
     this.u8 = new Uint8Array(this.arena);
+    this.view = new DataView(this.arena);
     this._isTaken = new Uint8Array(this.chunkCount);
     // Popped from the end: low chunks first, and the most recently released (touched) one before that.
     for (let chunk = this.chunkCount - 1; chunk >= 1; chunk--) this._free.push(chunk);

@@ -7,6 +7,7 @@
 //   I1. Each key has at most one slot, and it refers to the newest record of the key.
 //   I2. At most INDEX_LOAD of the slots are in use.
 import { assert } from "../common/assert.ts";
+import type { RowKey } from "./row-key.ts";
 
 /** Slots in use before the index doubles. Measured with bench/state: 0.5 to 0.7 differ little. */
 const INDEX_LOAD = 0.6;
@@ -120,6 +121,13 @@ export function findReference(
     }
     at = (at + 2) & mask;
   }
+}
+
+/** As `findReference` for the key in a scratch area. */
+export function findRow(index: RowIndex, i32: Int32Array, row: RowKey): number {
+  const { hash, words, length } = row;
+  if (length !== 16) return findReference(index, i32, hash, words, length);
+  return findShortReference(index, i32, hash, words[0]!, words[1]!, words[2]!, words[3]!);
 }
 
 /** As `findReference` for a key of 16 bytes, whose words come in registers instead of an array. */

@@ -24,15 +24,24 @@ import { type BufferOwner, type ColdTier, Counter } from "./buffer-contracts.ts"
 import { ChunkLedger } from "./chunk-ledger.ts";
 import { Epochs } from "./epochs.ts";
 import type { ChunkPool } from "./chunk-pool.ts";
+import { copyBytes } from "./copy-bytes.ts";
 import { cleanSparse, recycleOldest } from "./reclaim.ts";
 import type { RowKey } from "./row-key.ts";
-import { RowIndex, findReference } from "./row-index.ts";
+import { RowIndex, findRow } from "./row-index.ts";
 
 /** What `lookup` returns for a key whose newest record is an undrained blind append. */
 export const APPEND_PENDING = -1;
 
+// Imports as constants of this module: V8 reads an import anew at each access, and folds these.
+const findKey = findRow;
+const UNITS_SHIFT: number = CHUNK_UNITS_SHIFT;
+
+/** A generation of an eighth of the quota is sealed: drains are neither tiny nor huge. */
+const SEAL_SHIFT = 3;
+
 const GONE: number = RecordFlag.tombstone | RecordFlag.append;
 const NOT_DIRTY: number = RecordFlag.clean | RecordFlag.tombstone;
+const NOT_OVERWRITABLE: number = NOT_DIRTY | RecordFlag.append;
 
 export class WriteBuffer {
   readonly pool: ChunkPool;
@@ -41,8 +50,10 @@ export class WriteBuffer {
   readonly i32: Int32Array;
   readonly f64: Float64Array;
   readonly u8: Uint8Array;
+  readonly view: DataView;
   readonly cold: ColdTier | undefined;
-  readonly counters: Float64Array = new Float64Array(5);
+  /** As `Counter`; longer, so that V8 keeps it off its heap and can take its address as known. */
+  readonly counters: Float64Array = new Float64Array(16);
   /** Advances whenever references may have become invalid (W4). */
   readonly epochs: Epochs;
   /** Chunks evicted so far: what was read from the cold tier before is not to be inserted after. */
@@ -66,6 +77,7 @@ export class WriteBuffer {
     this.i32 = pool.i32;
     this.f64 = pool.f64;
     this.u8 = pool.u8;
+    this.view = pool.view;
     this.cold = cold;
     this._owner = owner;
     pool.join();
@@ -74,16 +86,24 @@ export class WriteBuffer {
 
   /** Newest record of the key whatever it is, tombstones included, or 0. */
   find(row: RowKey): number {
-    return findReference(this.index, this.i32, row.hash, row.words, row.length);
+    return findKey(this.index, this.i32, row);
+  }
+
+  /** Whether a record's value may be overwritten where it is (W1). */
+  isWritable(reference: number): boolean {
+    return (
+      this.ledger.generation[reference >>> UNITS_SHIFT] === this.ledger.active &&
+      (this.i32[(reference << 1) + 1]! & NOT_OVERWRITABLE) === 0
+    );
   }
 
   /** The key's row, read from the cold tier if need be; 0 if it has none; or APPEND_PENDING. */
   lookup(row: RowKey): number {
-    const reference = findReference(this.index, this.i32, row.hash, row.words, row.length);
+    const reference = this.find(row);
     if (reference === 0) return this._lookupCold(row);
     if ((this.i32[(reference << 1) + 1]! & GONE) !== 0) return this._lookupGone(row, reference);
     this.counters[Counter.hotReads]!++;
-    if (this.ledger.generation[reference >>> CHUNK_UNITS_SHIFT]! <= this.forwardUpTo) {
+    if (this.ledger.generation[reference >>> UNITS_SHIFT]! <= this.forwardUpTo) {
       return this._forward(row, reference);
     }
     return reference;
@@ -94,7 +114,7 @@ export class WriteBuffer {
       this.counters[Counter.hotReads]!++;
       return 0;
     }
-    if (this.ledger.generation[reference >>> CHUNK_UNITS_SHIFT]! > this.ledger.drained) {
+    if (this.ledger.generation[reference >>> UNITS_SHIFT]! > this.ledger.drained) {
       return APPEND_PENDING;
     }
     this.drop(row, reference); // The append is part of the stored row: it says nothing by itself.
@@ -121,18 +141,8 @@ export class WriteBuffer {
     this.makeRoom(units);
     const reference = this.append(row, header, valueBytes, units, RecordFlag.clean);
     this.insert(row.hash, reference);
-    this._copyValue(stored, reference);
+    copyBytes(stored, 1, stored.length, this.u8, this.valueOffset(reference));
     return reference;
-  }
-
-  /** Copies a stored row's value; short ones without a view, which would be garbage. */
-  private _copyValue(stored: Uint8Array, reference: number): void {
-    const at = this.valueOffset(reference) - 1;
-    if (stored.length > 128) {
-      this.u8.set(stored.subarray(1), at + 1);
-      return;
-    }
-    for (let index = 1; index < stored.length; index++) this.u8[at + index] = stored[index]!;
   }
 
   private _forward(row: RowKey, reference: number): number {
@@ -143,7 +153,7 @@ export class WriteBuffer {
     const target = ledger.position;
     ledger.position += units;
     this.u8.copyWithin(target * 8, reference * 8, (reference + units) * 8);
-    ledger.liveUnits[target >>> CHUNK_UNITS_SHIFT]! += units;
+    ledger.liveUnits[target >>> UNITS_SHIFT]! += units;
     this.i32[(target << 1) + 1]! |= RecordFlag.clean; // Its generation is drained.
     this.i32[(target << 1) + 1]! &= ~RecordFlag.absentBelow;
     this.relink(row.hash, reference, target);
@@ -204,8 +214,7 @@ export class WriteBuffer {
     valueBytes: number,
   ): boolean {
     const { i32 } = this;
-    if (this.ledger.generation[reference >>> CHUNK_UNITS_SHIFT] !== this.ledger.active)
-      return false;
+    if (this.ledger.generation[reference >>> UNITS_SHIFT] !== this.ledger.active) return false;
     const record = reference << 1;
     const word1 = i32[record + 1]!;
     if ((word1 & RecordFlag.append) !== 0) return false;
@@ -223,20 +232,14 @@ export class WriteBuffer {
   remove(row: RowKey, isAbsent: boolean): void {
     const { cold, ledger, i32 } = this;
     const old = this.find(row);
-    if (cold === undefined) {
-      if (old !== 0) this.drop(row, old);
-      return;
-    }
+    if (cold === undefined) return old === 0 ? undefined : this.drop(row, old);
     if (old === 0) {
       if (isAbsent || cold.isEmpty) return;
     } else {
       const word1 = i32[(old << 1) + 1]!;
-      const isActive = ledger.generation[old >>> CHUNK_UNITS_SHIFT] === ledger.active;
       if ((word1 & RecordFlag.tombstone) !== 0) return;
-      if (isActive && (word1 & RecordFlag.absentBelow) !== 0) {
-        this.drop(row, old);
-        return;
-      }
+      const isActive = this.generationOf(old) === ledger.active;
+      if (isActive && (word1 & RecordFlag.absentBelow) !== 0) return this.drop(row, old);
     }
     const reference = this.reserve(row, 0, 0, 0, false);
     i32[(reference << 1) + 1]! |= RecordFlag.tombstone;
@@ -254,7 +257,7 @@ export class WriteBuffer {
     assert(this.i32[record + 3] === 0, "W2: a record was superseded twice");
     this.i32[record + 3] = this.ledger.active;
     this.epochs.advance();
-    this.ledger.discount(reference >>> CHUNK_UNITS_SHIFT, this.i32[record + 2]! >>> 16);
+    this.ledger.discount(reference >>> UNITS_SHIFT, this.i32[record + 2]! >>> 16);
   }
 
   valueOffset(reference: number): number {
@@ -274,7 +277,7 @@ export class WriteBuffer {
   }
 
   generationOf(reference: number): number {
-    return this.ledger.generation[reference >>> CHUNK_UNITS_SHIFT]!;
+    return this.ledger.generation[reference >>> UNITS_SHIFT]!;
   }
 
   /** Writes header and key of a new record into room that was made. */
@@ -283,7 +286,7 @@ export class WriteBuffer {
     const reference = ledger.position;
     ledger.position = reference + units;
     assert(ledger.position <= ledger.end, "a record does not fit its chunk");
-    ledger.liveUnits[reference >>> CHUNK_UNITS_SHIFT]! += units;
+    ledger.liveUnits[reference >>> UNITS_SHIFT]! += units;
     const record = reference << 1;
     const keyBytes = row.length;
     const keyPadded = (keyBytes + 7) & ~7;
@@ -319,7 +322,7 @@ export class WriteBuffer {
       const isKnown = isAbsent || this.cold === undefined || this.cold.isEmpty;
       return isKnown ? RecordFlag.absentBelow : 0; // W3
     }
-    if (this.ledger.generation[old >>> CHUNK_UNITS_SHIFT] !== this.ledger.active) return 0;
+    if (this.ledger.generation[old >>> UNITS_SHIFT] !== this.ledger.active) return 0;
     return this.i32[(old << 1) + 1]! & RecordFlag.absentBelow;
   }
 
@@ -328,7 +331,10 @@ export class WriteBuffer {
     const { ledger } = this;
     if (ledger.position + units <= ledger.end) return false;
     assert(units <= CHUNK_UNITS, "a record is larger than a chunk");
-    if (this.cold !== undefined && ledger.activeCount >= this.sealAfterChunks) {
+    if (
+      this.cold !== undefined &&
+      ledger.activeCount >= Math.max(1, this.pool.quota >> SEAL_SHIFT)
+    ) {
       this._owner.generationSealed(this.seal());
     }
     let chunk = ledger.ownedCount < this.pool.quota ? this.pool.take() : 0;
@@ -339,11 +345,6 @@ export class WriteBuffer {
     this.epochs.advance();
     this._afterOpening();
     return true;
-  }
-
-  /** Chunks after which the active generation is sealed, so that drains are neither tiny nor huge. */
-  get sealAfterChunks(): number {
-    return Math.max(1, this.pool.quota >> 3);
   }
 
   /** Ends the active generation in O(1). Returns the boundary: everything before is up to it. */

@@ -22,6 +22,11 @@ import { RowKey } from "../memory/row-key.ts";
 /** Longest string tried without the encoder. Its payload fits even if every byte is escaped. */
 const FAST_STRING_LENGTH_MAX = 1024;
 
+// Imports as constants of this module: V8 reads an import anew at each access, and folds these.
+const step = murmurStep;
+const finish = murmurFinish;
+const NUMBER_TAG: number = KeyTag.number;
+
 const number = new Float64Array(1);
 const numberWords = new Int32Array(number.buffer);
 
@@ -79,11 +84,11 @@ export class KeyContext {
     const flip = sign >> 31;
     const high = swapBytes(sign ^ (flip | 0x8000_0000));
     const low = swapBytes(numberWords[0]! ^ flip);
-    const hash = murmurFinish(murmurStep(murmurStep(KeyTag.number, high), low), 8);
+    const hash = finish(step(step(NUMBER_TAG, high), low), 8);
     const mask = this._mask;
     const groupWord = this._groupWords[mask >= 0 ? hash & mask : (hash & 0x7fffffff) % this._max]!;
     if (groupWord < 0) this._refuseGroup(hash);
-    if (!this.isShort) this._becomeShort();
+    if (this.isShort !== true) this._becomeShort();
     this.high = high;
     this.low = low;
     this.hash = hash;
@@ -105,8 +110,8 @@ export class KeyContext {
     if (typeof key === "string" && this._setAscii(key)) {
       let hash: number = KeyTag.string;
       const end = (this.length + 3) >> 2;
-      for (let word = 2; word < end; word++) hash = murmurStep(hash, words[word]!);
-      this._finish(murmurFinish(hash, (end - 2) << 2), KeyTag.string);
+      for (let word = 2; word < end; word++) hash = step(hash, words[word]!);
+      this._finish(finish(hash, (end - 2) << 2), KeyTag.string);
       return;
     }
     this.unset(); // What is refused must not leave the key before, whose bytes may be overwritten.

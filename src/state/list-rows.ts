@@ -19,9 +19,9 @@ import {
 import { RecordFlag, SLACK_BYTES_MAX, recordUnits } from "../format/row-record.ts";
 import { RowKind } from "../format/row-value.ts";
 import { growAppend, reserveAppend } from "../memory/blind-append.ts";
+import { copyBytes } from "../memory/copy-bytes.ts";
 import { APPEND_PENDING, type WriteBuffer } from "../memory/write-buffer.ts";
 import type { RowAddress } from "./row-address.ts";
-import { copyBytes } from "./value-row.ts";
 
 /** appliedChange of a root row, and the references of an append record: both 8 bytes. */
 const ROOT_HEADER_BYTES = 8;
@@ -78,7 +78,7 @@ export class ListRowsOfState {
     const row = this._address.root();
     const bytes = ROOT_HEADER_BYTES + length;
     const reference = reserveAppend(buffer, row, bytes, bytes);
-    copyBytes(elements, length, buffer.u8, buffer.valueOffset(reference) + ROOT_HEADER_BYTES);
+    copyBytes(elements, 0, length, buffer.u8, buffer.valueOffset(reference) + ROOT_HEADER_BYTES);
   }
 
   /** Appends to a list whose root row, if it has one, is in the buffer. */
@@ -118,7 +118,7 @@ export class ListRowsOfState {
       target = reserveAppend(buffer, row, bytes, bytes * 2);
       if (isActive) this._takeOver(reference, target, before);
     }
-    copyBytes(elements, length, buffer.u8, buffer.valueOffset(target) + before);
+    copyBytes(elements, 0, length, buffer.u8, buffer.valueOffset(target) + before);
   }
 
   /** Moves references and elements of an append record to a larger one of the same generation. */
@@ -144,7 +144,7 @@ export class ListRowsOfState {
     }
     const row = this._address.root();
     const target = buffer.resize(row, RowKind.listPacked, bytes, bytes + (bytes >> 1));
-    copyBytes(elements, length, buffer.u8, buffer.valueOffset(target) + before);
+    copyBytes(elements, 0, length, buffer.u8, buffer.valueOffset(target) + before);
   }
 
   private _appendChunk(reference: number, elements: Uint8Array, length: number): void {
@@ -157,7 +157,7 @@ export class ListRowsOfState {
     if (isHere && before + length <= LIST_CHUNK_BYTES) {
       const bytes = before + length;
       const target = buffer.resize(row, RowKind.listChunk, bytes, bytes + (bytes >> 1));
-      copyBytes(elements, length, buffer.u8, buffer.valueOffset(target) + before);
+      copyBytes(elements, 0, length, buffer.u8, buffer.valueOffset(target) + before);
       return;
     }
     this._write(mergeAppends(this._stored(reference), [this._asAppend(elements, length)]), false);

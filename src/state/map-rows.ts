@@ -23,9 +23,14 @@ import {
   writeEntry,
 } from "../format/map-row.ts";
 import { RowKind } from "../format/row-value.ts";
+import { copyBytes } from "../memory/copy-bytes.ts";
 import type { WriteBuffer } from "../memory/write-buffer.ts";
 import { type PathStep, ROOT, pick, withoutFirstKey } from "./map-path.ts";
 import type { RowAddress } from "./row-address.ts";
+
+// Imports as constants of this module: V8 reads an import anew at each access, and folds these.
+const findIn = findEntry;
+const PACKED: number = RowKind.mapPacked;
 
 export class MapRowsOfState {
   /** Where the last search ended: offsets into the arena. */
@@ -52,13 +57,14 @@ export class MapRowsOfState {
     this._leaf = ROOT;
     this._leafReference = reference;
     if (reference === 0) return false;
-    if (buffer.header(reference) !== RowKind.mapPacked) {
+    if (buffer.header(reference) !== PACKED) {
       reference = this._descend(reference, key, keyBytes);
       this._leafReference = reference;
     }
     const start = buffer.valueOffset(reference);
-    return findEntry(
+    return findIn(
       buffer.u8,
+      buffer.view,
       start,
       start + buffer.valueBytes(reference),
       key,
@@ -120,6 +126,10 @@ export class MapRowsOfState {
     const before = buffer.valueBytes(this._leafReference);
     const at = entry.offset - start;
     const replaced = isFound ? entry.end - entry.offset : 0;
+    if (replaced === bytes && buffer.isWritable(this._leafReference)) {
+      copyBytes(value, 0, valueBytes, buffer.u8, entry.valueOffset);
+      return;
+    }
     const after = before - replaced + bytes;
     const limit = this._leaf === ROOT ? MAP_PACKED_BYTES_MAX : MAP_LEAF_BYTES_MAX;
     if (after > limit && after > before) {
@@ -217,10 +227,7 @@ export class MapRowsOfState {
     writeEntry(entries, at, key, keyBytes, value, valueBytes);
     entries.set(old.subarray(at + replaced), at + bytes);
     const parts = splitEntries(entries, MAP_LEAF_BYTES_MAX * 2);
-    if (this._leaf === ROOT) {
-      this._plant(parts);
-      return;
-    }
+    if (this._leaf === ROOT) return this._plant(parts);
     const path = this._path(key, keyBytes);
     let { nextNode } = path;
     const leaf = this._leaf;
@@ -237,10 +244,7 @@ export class MapRowsOfState {
 
   /** Turns a packed map into a tree of these leaves; one part stays packed. */
   private _plant(parts: readonly Uint8Array[]): void {
-    if (parts.length === 1) {
-      this._write(ROOT, RowKind.mapPacked, parts[0]!, false);
-      return;
-    }
+    if (parts.length === 1) return this._write(ROOT, RowKind.mapPacked, parts[0]!, false);
     const children = parts.map((part, node) => {
       this._write(node, RowKind.mapLeaf, part, false);
       return { node, key: node === 0 ? new Uint8Array(0) : firstKey(part) };
@@ -379,6 +383,7 @@ export class MapRowsOfState {
   }
 
   private _firstOfNextLeaf(key: Uint8Array): boolean {
+    const { _buffer: buffer, entry } = this;
     const { steps } = this._path(key, key.length);
     for (let level = steps.length - 1; level >= 0; level--) {
       const { children, index } = steps[level]!;
@@ -386,13 +391,7 @@ export class MapRowsOfState {
       // The leftmost leaf below the next child is found by the child's own key.
       const next = children[index + 1]!.key;
       this.find(next, next.length);
-      const { entry } = this;
-      readEntry(
-        this._buffer.u8,
-        this._buffer.valueOffset(this._leafReference),
-        this.leafEnd,
-        entry,
-      );
+      readEntry(buffer.u8, buffer.valueOffset(this._leafReference), this.leafEnd, entry);
       return true;
     }
     return false;

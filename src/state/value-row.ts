@@ -6,6 +6,7 @@ import { CorruptionError, InvalidArgumentError } from "../errors.ts";
 import { CHUNK_UNITS_SHIFT, ROW_HEADER_SHIFT, RecordFlag } from "../format/row-record.ts";
 import { RowKind } from "../format/row-value.ts";
 import type { Epochs } from "../memory/epochs.ts";
+import { copyBytes } from "../memory/copy-bytes.ts";
 import type { ChunkLedger } from "../memory/chunk-ledger.ts";
 import { type RowIndex, findShortReference } from "../memory/row-index.ts";
 import { wrongLength } from "./byte-sink.ts";
@@ -14,8 +15,17 @@ import { spread } from "./row-address.ts";
 import { f64, i64 } from "./serializers.ts";
 import { BufferedState, type StateHost, checkValueBytes } from "./state-core.ts";
 
+// Imports as constants of this module: V8 reads an import anew at each access, and folds these.
+const findShort = findShortReference;
+const spreadHash = spread;
+const UNITS_SHIFT: number = CHUNK_UNITS_SHIFT;
+const NOT_ABSENT_BELOW: number = ~RecordFlag.absentBelow;
+const NOT_PLAIN: number = RecordFlag.clean | RecordFlag.tombstone;
+
 /** How values are written: in place as a double, in place as two words, or by the serializer. */
-const Form = { f64: 1, i64: 2, serialized: 3 } as const;
+const FORM_F64 = 1;
+const FORM_I64 = 2;
+const FORM_SERIALIZED = 3;
 
 /** See #unit. */
 const ABSENT = -1;
@@ -51,7 +61,7 @@ export abstract class ValueRowState<T> extends BufferedState {
     this._serializer = serializer;
     const isF64 = (serializer as unknown) === f64;
     const isI64 = (serializer as unknown) === i64;
-    this._form = isF64 ? Form.f64 : isI64 ? Form.i64 : Form.serialized;
+    this._form = isF64 ? FORM_F64 : isI64 ? FORM_I64 : FORM_SERIALIZED;
     this._context = host.context;
     this._epochs = host.context.epochs;
     this._index = host.buffer.index;
@@ -75,11 +85,11 @@ export abstract class ValueRowState<T> extends BufferedState {
   // record then overlap with the work of the next.
   protected read(): T | undefined {
     const context = this._context;
-    if (!context.isShort) return this._readSlowly();
-    const reference = findShortReference(
+    if (context.isShort !== true) return this._readSlowly();
+    const reference = findShort(
       this._index,
       this._i32,
-      spread(context.hash ^ this._seed),
+      spreadHash(context.hash ^ this._seed),
       context.groupWord | this._stateHigh,
       context.tagWord | this._stateLow,
       context.high,
@@ -87,15 +97,15 @@ export abstract class ValueRowState<T> extends BufferedState {
     );
     if (reference === 0) return this._readSlowly();
     const word1 = this._i32[(reference << 1) + 1]!;
-    if ((word1 & ~RecordFlag.absentBelow) !== PLAIN_SHORT_VALUE) return this._readSlowly();
+    if ((word1 & NOT_ABSENT_BELOW) !== PLAIN_SHORT_VALUE) return this._readSlowly();
     const ledger = this._ledger;
-    if (ledger.generation[reference >>> CHUNK_UNITS_SHIFT] !== ledger.active) {
+    if (ledger.generation[reference >>> UNITS_SHIFT] !== ledger.active) {
       return this._readSlowly();
     }
     this._hotReads[0]!++;
     this._unit = reference + SHORT_VALUE_UNITS;
     this._epoch = this._epochs.value;
-    return this._form === Form.f64 ? (this._f64[this._unit] as T) : this._readAt(this._unit);
+    return this._form === FORM_F64 ? (this._f64[this._unit] as T) : this._readAt(this._unit);
   }
 
   private _readSlowly(): T | undefined {
@@ -104,8 +114,8 @@ export abstract class ValueRowState<T> extends BufferedState {
   }
 
   private _readAt(unit: number): T | undefined {
-    if (this._form === Form.f64) return this._f64[unit] as T;
-    if (this._form === Form.i64) {
+    if (this._form === FORM_F64) return this._f64[unit] as T;
+    if (this._form === FORM_I64) {
       const i32 = this._i32;
       return (i32[(unit << 1) + 1]! * TWO_32 + (i32[unit << 1]! >>> 0)) as T;
     }
@@ -116,10 +126,10 @@ export abstract class ValueRowState<T> extends BufferedState {
   private _findShort(): number {
     const context = this._context;
     if (!context.isShort || !this._isDirect) return 0;
-    return findShortReference(
+    return findShort(
       this._index,
       this._i32,
-      spread(context.hash ^ this._seed),
+      spreadHash(context.hash ^ this._seed),
       context.groupWord | this._stateHigh,
       context.tagWord | this._stateLow,
       context.high,
@@ -143,8 +153,7 @@ export abstract class ValueRowState<T> extends BufferedState {
 
   private _remember(reference: number, unit: number): void {
     const { buffer } = this;
-    const isActive =
-      buffer.ledger.generation[reference >>> CHUNK_UNITS_SHIFT] === buffer.ledger.active;
+    const isActive = buffer.ledger.generation[reference >>> UNITS_SHIFT] === buffer.ledger.active;
     const isClean = (buffer.i32[(reference << 1) + 1]! & RecordFlag.clean) !== 0;
     this._epoch = this._epochs.value;
     this._unit = isActive && !isClean ? unit : 0;
@@ -168,11 +177,11 @@ export abstract class ValueRowState<T> extends BufferedState {
   protected write(value: T): void {
     const unit = this._unit;
     if (unit > 0 && this._epoch === this._epochs.value && typeof value === "number") {
-      if (this._form === Form.f64) {
+      if (this._form === FORM_F64) {
         this._f64[unit] = value;
         return;
       }
-      if (this._form === Form.i64 && Number.isSafeInteger(value)) {
+      if (this._form === FORM_I64 && Number.isSafeInteger(value)) {
         this._writeInteger(unit, value);
         return;
       }
@@ -181,16 +190,16 @@ export abstract class ValueRowState<T> extends BufferedState {
   }
 
   private _writeSlowly(value: T): void {
-    if (this._form === Form.serialized) {
+    if (this._form === FORM_SERIALIZED) {
       this._writeSerialized(value);
       return;
     }
-    if (typeof value !== "number" || (this._form === Form.i64 && !Number.isSafeInteger(value))) {
+    if (typeof value !== "number" || (this._form === FORM_I64 && !Number.isSafeInteger(value))) {
       this._serializer.serialize(value, this.host.sink); // Throws, with the reason.
     }
     let unit = this._epoch === this._epochs.value ? this._unit : 0;
     if (unit <= 0) unit = this._reserveNumber();
-    if (this._form === Form.f64) {
+    if (this._form === FORM_F64) {
       this._f64[unit] = value as number;
       return;
     }
@@ -218,8 +227,8 @@ export abstract class ValueRowState<T> extends BufferedState {
   private _isPlainActive(reference: number): boolean {
     const { ledger, i32 } = this.buffer;
     return (
-      ledger.generation[reference >>> CHUNK_UNITS_SHIFT] === ledger.active &&
-      (i32[(reference << 1) + 1]! & (RecordFlag.clean | RecordFlag.tombstone)) === 0
+      ledger.generation[reference >>> UNITS_SHIFT] === ledger.active &&
+      (i32[(reference << 1) + 1]! & NOT_PLAIN) === 0
     );
   }
 
@@ -238,7 +247,7 @@ export abstract class ValueRowState<T> extends BufferedState {
     const row = this.address.root();
     const reference = this.buffer.reserve(row, RowKind.value, length, length, isAbsent);
     this._epoch = 0;
-    copyBytes(sink.data, length, this.buffer.u8, this.buffer.valueOffset(reference));
+    copyBytes(sink.data, 0, length, this.buffer.u8, this.buffer.valueOffset(reference));
   }
 
   clear(): void {
@@ -246,15 +255,6 @@ export abstract class ValueRowState<T> extends BufferedState {
     this.buffer.remove(this.address.root(), isAbsent);
     this._epoch = 0;
   }
-}
-
-/** Copies few bytes faster than `set` with a view, and makes no garbage. */
-export function copyBytes(from: Uint8Array, length: number, to: Uint8Array, offset: number): void {
-  if (length > 128) {
-    to.set(from.subarray(0, length), offset);
-    return;
-  }
-  for (let index = 0; index < length; index++) to[offset + index] = from[index]!;
 }
 
 /** Refuses a function option that is not one. */

@@ -60,7 +60,15 @@ describe("map rows", () => {
       ["x".repeat(200), true, "x".repeat(200)],
     ] as const) {
       assert.equal(
-        findEntry(data, 0, data.length, Buffer.from(key), key.length, entry),
+        findEntry(
+          data,
+          new DataView(data.buffer, data.byteOffset),
+          0,
+          data.length,
+          Buffer.from(key),
+          key.length,
+          entry,
+        ),
         isFound,
         key,
       );
@@ -68,7 +76,18 @@ describe("map rows", () => {
       const found = data.subarray(entry.keyOffset, entry.keyOffset + entry.keyBytes);
       assert.equal(Buffer.from(found).toString(), next);
     }
-    assert.equal(findEntry(data, 0, data.length, Buffer.from("z"), 1, entry), false);
+    assert.equal(
+      findEntry(
+        data,
+        new DataView(data.buffer, data.byteOffset),
+        0,
+        data.length,
+        Buffer.from("z"),
+        1,
+        entry,
+      ),
+      false,
+    );
     assert.equal(entry.offset, data.length);
   });
 
