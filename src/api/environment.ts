@@ -22,8 +22,11 @@ export interface WritableFile {
 export interface ReadableFile {
   readonly path: string;
   readonly sizeBytes: number;
-  /** Reads exactly `length` bytes from `offset`; fewer only where the file ends. */
-  read(offset: number, length: number): Promise<Uint8Array>;
+  /**
+   * Reads exactly `length` bytes from `offset`; fewer only where the file ends. With `into`, at
+   * least `length` long, the result is a view of it: for those who read piece by piece.
+   */
+  read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 

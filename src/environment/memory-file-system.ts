@@ -296,9 +296,12 @@ function readable(path: string, file: FileNode): ReadableFile {
   return {
     path,
     sizeBytes: file.sizeBytes,
-    read: async (offset, length) => {
+    read: async (offset, length, into) => {
       if (isClosed) throw systemError("EBADF", "read", path);
-      return file.read(offset, length);
+      const bytes = file.read(offset, length);
+      if (into === undefined) return bytes;
+      into.set(bytes);
+      return into.subarray(0, bytes.length);
     },
     close: async () => {
       isClosed = true;

@@ -8,6 +8,7 @@ import { constants } from "node:fs";
 import * as fs from "node:fs/promises";
 import { dirname } from "node:path";
 import type { FileStat, FileSystem, ReadableFile, WritableFile } from "../api/environment.ts";
+import { assert } from "../common/assert.ts";
 import { compareNames, systemError } from "./system-error.ts";
 
 const FILE_MODE = 0o600;
@@ -58,10 +59,11 @@ class NodeReadableFile implements ReadableFile {
     this.#handle = handle;
   }
 
-  async read(offset: number, length: number): Promise<Uint8Array> {
+  async read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
     // By what is there, not by what was asked: `length` may come from a damaged file.
     const wanted = Math.max(0, Math.min(length, this.sizeBytes - offset));
-    const buffer = new Uint8Array(wanted);
+    const buffer = into?.subarray(0, wanted) ?? new Uint8Array(wanted);
+    assert(buffer.length === wanted, "the array to read into is too short");
     let at = 0;
     while (at < wanted) {
       const { bytesRead } = await this.#handle.read(buffer, at, wanted - at, offset + at);
@@ -121,8 +123,9 @@ export class NodeFileSystem implements FileSystem {
     try {
       const to = await this.create(path);
       try {
-        for (let at = 0; at < from.sizeBytes; at += COPY_PIECE_BYTES) {
-          await to.write(await from.read(at, COPY_PIECE_BYTES));
+        const piece = new Uint8Array(Math.min(COPY_PIECE_BYTES, from.sizeBytes));
+        for (let at = 0; at < from.sizeBytes; at += piece.length) {
+          await to.write(await from.read(at, piece.length, piece));
         }
       } catch (cause) {
         await fs.rm(path, { force: true });

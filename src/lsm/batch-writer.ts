@@ -3,26 +3,38 @@
 //       The next batch is built meanwhile.
 //   B2. After a failed write nothing more is written: LevelDB's own error is sticky, and what it
 //       holds is no longer a prefix of what it was given.
-import type { LevelDatabase } from "./level-database.ts";
+import { assert } from "../common/assert.ts";
+import { type LevelDatabase, type ReusableBatch, reusableBatch } from "./level-database.ts";
 
 /** Enough to amortize a trip to the pool, few enough that a reader need not wait long for a turn. */
 const BATCH_ROWS_MAX = 1000;
 const BATCH_BYTES_MAX = 1_048_576;
 
-type ChainedBatch = ReturnType<LevelDatabase["batch"]>;
-
+/** One for a database: its two batches are filled in turn, again and again. */
 export class BatchWriter {
-  readonly #database: LevelDatabase;
-  #batch: ChainedBatch | undefined = undefined;
+  #batch: ReusableBatch;
+  #other: ReusableBatch;
   #batchRows = 0;
   #batchBytes = 0;
   #inFlight: Promise<void> | undefined = undefined;
+  #hasFailed = false;
+  /** Since `begin`. */
   rows = 0;
   bytes = 0;
   deletes = 0;
 
   constructor(database: LevelDatabase) {
-    this.#database = database;
+    this.#batch = reusableBatch(database);
+    this.#other = reusableBatch(database);
+  }
+
+  /** Begins to count anew. */
+  begin(): void {
+    assert(this.#inFlight === undefined && this.#batchRows === 0, "B1: a drain was not finished");
+    assert(!this.#hasFailed, "B2: a write has failed before");
+    this.rows = 0;
+    this.bytes = 0;
+    this.deletes = 0;
   }
 
   /** The batch is full: `submit` it. */
@@ -32,12 +44,12 @@ export class BatchWriter {
 
   /** LevelDB copies key and row at once. */
   put(key: Uint8Array, row: Uint8Array): void {
-    this.#open().put(key, row);
+    this.#batch.put(key, row);
     this.#count(key.length + row.length);
   }
 
   delete(key: Uint8Array): void {
-    this.#open().del(key);
+    this.#batch.delete(key);
     this.#count(key.length);
     this.deletes++;
   }
@@ -45,30 +57,34 @@ export class BatchWriter {
   /** Begins to write what was collected, once the write before it is done. */
   async submit(): Promise<void> {
     await this.settle();
-    const batch = this.#batch;
-    if (batch === undefined) return;
-    this.#batch = undefined;
+    if (this.#batchRows === 0) return;
+    this.#inFlight = this.#batch.write();
+    [this.#batch, this.#other] = [this.#other, this.#batch];
     this.#batchRows = 0;
     this.#batchBytes = 0;
-    this.#inFlight = batch.write();
   }
 
   /** Waits for the write in flight; rejects with its failure. */
   async settle(): Promise<void> {
     const inFlight = this.#inFlight;
+    if (inFlight === undefined) return;
     this.#inFlight = undefined;
-    await inFlight;
+    try {
+      await inFlight;
+    } catch (cause) {
+      this.#hasFailed = true;
+      throw cause;
+    } finally {
+      this.#other.clear();
+    }
   }
 
   /** Drops what was collected and waits for the write in flight, whatever its outcome. */
   async abandon(): Promise<void> {
-    const batch = this.#batch;
-    this.#batch = undefined;
-    await Promise.allSettled([this.settle(), batch?.close()]);
-  }
-
-  #open(): ChainedBatch {
-    return (this.#batch ??= this.#database.batch());
+    await Promise.allSettled([this.settle()]);
+    this.#batch.clear();
+    this.#batchRows = 0;
+    this.#batchBytes = 0;
   }
 
   #count(bytes: number): void {

@@ -22,6 +22,7 @@ export class Drain {
   readonly #reader: RowReader;
   readonly #rows = new CollectedRows();
   readonly #scratch = new SortScratch();
+  readonly #writer: BatchWriter;
   #late: { readonly key: Uint8Array; readonly row: Uint8Array }[] = [];
 
   constructor(database: LevelDatabase, arena: SharedArrayBuffer) {
@@ -29,6 +30,7 @@ export class Drain {
     this.#words = new Int32Array(arena);
     this.#generations = new Int32Array((this.#words.length >>> (CHUNK_UNITS_SHIFT + 1)) + 1);
     this.#reader = new RowReader(this.#words);
+    this.#writer = new BatchWriter(database);
   }
 
   /** `checkpoint` is called between batches and may throw to stop the drain. */
@@ -37,7 +39,8 @@ export class Drain {
     const rows = this.#rows;
     collectRows(this.#words, request.chunks, request.boundary, rows);
     sortRows(this.#words, rows.references, rows.count, this.#scratch);
-    const writer = new BatchWriter(this.#database);
+    const writer = this.#writer;
+    writer.begin();
     try {
       for (let index = 0; index < rows.count;) {
         index = this.#fillBatch(index, request.changeNumberBase, writer);

@@ -4,8 +4,49 @@
 //   D2. The location is a real path. LevelDB compares locations as strings, and two spellings of
 //       one directory give two engines that destroy each other's files.
 import { ClassicLevel } from "classic-level";
+import { assert } from "../common/assert.ts";
+import { ClosedError } from "../errors.ts";
 
 export type LevelDatabase = ClassicLevel<Uint8Array, Uint8Array>;
+
+/** A batch that can be filled again after it was written. */
+export interface ReusableBatch {
+  put(key: Uint8Array, row: Uint8Array): void;
+  delete(key: Uint8Array): void;
+  /** The batch must not be touched until the promise is settled. */
+  write(): Promise<void>;
+  clear(): void;
+}
+
+/** The half of abstract-level's chained batch that its implementers provide. */
+interface BatchInternals {
+  _put(key: Uint8Array, row: Uint8Array): void;
+  _del(key: Uint8Array): void;
+  _write(options: object): Promise<void>;
+  _clear(): void;
+}
+
+/**
+ * LevelDB copies keys and rows at once. classic-level frees a chained batch only when it is garbage
+ * collected, and its wrapper can be written once: a thread that makes no other garbage would hold
+ * hundreds of megabytes. Beneath the wrapper the native batch can be filled again.
+ */
+export function reusableBatch(database: LevelDatabase): ReusableBatch {
+  const batch = database.batch() as unknown as BatchInternals;
+  for (const name of ["_put", "_del", "_write", "_clear"] as const) {
+    assert(typeof batch[name] === "function", `classic-level's batch has no ${name} any more`);
+  }
+  return {
+    put: (key, row) => batch._put(key, row),
+    delete: (key) => batch._del(key),
+    write: () => {
+      // The wrapper would look: the native code takes an open database for granted.
+      if (database.status === "open") return batch._write({});
+      return Promise.reject(new ClosedError(`the database is ${database.status}`));
+    },
+    clear: () => batch._clear(),
+  };
+}
 
 /** All resolved numbers; a database keeps those of its first opener. */
 export interface LsmOptions {

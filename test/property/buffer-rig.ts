@@ -44,6 +44,7 @@ class SteppedStore {
     this.rows = rows;
     const database = {
       getSync: (key: Uint8Array) => this.get(key),
+      status: "open",
       batch: () => new FakeBatch(rows),
     };
     this.#drain = new Drain(database as unknown as LevelDatabase, arena);
@@ -86,6 +87,7 @@ class SteppedStore {
   }
 }
 
+/** The half of a chained batch that `reusableBatch` uses. */
 class FakeBatch {
   readonly #rows: Rows;
   readonly #changes: (readonly [string, Uint8Array | undefined])[] = [];
@@ -94,22 +96,22 @@ class FakeBatch {
     this.#rows = rows;
   }
 
-  put(key: Uint8Array, row: Uint8Array): void {
+  _put(key: Uint8Array, row: Uint8Array): void {
     this.#changes.push([Buffer.from(key).toString("latin1"), row.slice()]);
   }
 
-  del(key: Uint8Array): void {
+  _del(key: Uint8Array): void {
     this.#changes.push([Buffer.from(key).toString("latin1"), undefined]);
   }
 
-  async write(): Promise<void> {
+  async _write(): Promise<void> {
     for (const [key, row] of this.#changes) {
       if (row === undefined) this.#rows.delete(key);
       else this.#rows.set(key, row);
     }
   }
 
-  async close(): Promise<void> {
+  _clear(): void {
     this.#changes.length = 0;
   }
 }
