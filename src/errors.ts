@@ -14,7 +14,7 @@ export type ErrorCode =
   | "VARVE_CHECKPOINT_NOT_FOUND" // name one that exists, or start anew on purpose
   | "VARVE_POISONED" // close, and restore from the latest checkpoint
   | "VARVE_LOCKED" // another instance uses the working directory
-  | "VARVE_BACK_PRESSURE" // await backend.drained(), then repeat the record
+  | "VARVE_BACK_PRESSURE" // await what the message names, then repeat the call
   | "VARVE_INVARIANT"; // a bug in this library; report it
 
 export abstract class StateBackendError extends Error {
@@ -139,7 +139,10 @@ export class LockedError extends StateBackendError {
   readonly code = "VARVE_LOCKED";
 }
 
-/** The write buffer is full and the disk did not keep up. The record changed nothing. */
+/**
+ * The disk does not keep up: the write buffer is full, or too many checkpoints wait. The refused
+ * call changed nothing; the message says what to await before it is repeated.
+ */
 export class BackPressureError extends StateBackendError {
   override readonly name = "BackPressureError";
   readonly code = "VARVE_BACK_PRESSURE";

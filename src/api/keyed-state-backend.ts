@@ -140,7 +140,7 @@ export interface WaitOptions {
 export interface SnapshotParticipant {
   /**
    * Cuts in the call: everything before it is in the snapshot, nothing after it is. The rest runs
-   * in the background. Snapshots run one after the other.
+   * in the background. Snapshots run one after the other; BackPressureError as for `checkpoint`.
    */
   snapshot(checkpointId: number, options?: WaitOptions): Snapshot;
   /** The checkpoint is durable: its files may be built upon. */
@@ -185,6 +185,10 @@ export interface KeyedStateBackend extends SnapshotParticipant, AsyncDisposable 
   /**
    * Takes a checkpoint, which holds everything up to this call: call it between records. Resolves
    * when it is durable. `metadata` comes back as `restored.metadata`; at most 1 MiB as JSON.
+   *
+   * May be called before an earlier one has completed: each waits its turn, and still holds what was
+   * there at its own call. Of checkpoints and snapshots together 16 may be under way; one more is
+   * refused with BackPressureError, and has changed nothing: await one, then call again.
    */
   checkpoint(metadata?: JsonValue, options?: WaitOptions): Promise<CompletedCheckpoint>;
 

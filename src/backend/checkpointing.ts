@@ -2,6 +2,7 @@
 // does the same for many backends through the lower half.
 //   K1. The cut is made in the call. What follows runs in the order of the cuts.
 //   K2. An id is used once in the life of this backend, whatever became of its checkpoint.
+//   K3. At most CUTS_UNDER_WAY_MAX cuts are under way: each holds on to what it shows until it ends.
 import type { Environment } from "../api/environment.ts";
 import type {
   CheckpointPolicy,
@@ -12,6 +13,7 @@ import type {
 import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import { type CheckpointTrace, checkpointTracing } from "../diagnostics.ts";
 import {
+  BackPressureError,
   CheckpointAbortedError,
   ClosedError,
   FencedError,
@@ -21,6 +23,12 @@ import {
 import { checkUserMetadata } from "../format/metadata.ts";
 import type { BackendStatus } from "./backend-status.ts";
 import type { Tier } from "./tier.ts";
+
+/**
+ * Checkpoints and snapshots together. One is written and the next may wait for it; more than a few
+ * waiting means that the caller asks faster than the storage takes, and only pins more.
+ */
+export const CUTS_UNDER_WAY_MAX = 16;
 
 export class Checkpointing {
   readonly #tier: Tier;
@@ -57,12 +65,12 @@ export class Checkpointing {
   ): Promise<CompletedCheckpoint> {
     checkUserMetadata(metadata);
     signal?.throwIfAborted();
+    this.#refuseTooMany();
     // Of the moment of the cut, as the state is: the caller may go on changing the object.
     const copy = metadata === undefined ? undefined : (structuredClone(metadata) as JsonValue);
     const startMs = this.#environment.clock.monotonicMs();
     const checkpointId = ++this.#lastId; // K2
-    const both =
-      signal === undefined ? this.#status.signal : AbortSignal.any([signal, this.#status.signal]);
+    const both = this.#orStopped(signal);
     const trace: CheckpointTrace = { checkpointId, policy: this.#policy };
     const done = checkpointTracing.tracePromise(() => {
       const captured = this.#tier.begin(checkpointId, both); // K1
@@ -70,10 +78,37 @@ export class Checkpointing {
       return this.#finish(checkpointId, captured, copy, both, startMs, trace);
     }, trace);
     const result = done.catch((cause: unknown) => this.#failed(checkpointId, cause, signal));
-    const settled = result.catch(() => undefined);
+    return this.#track(result);
+  }
+
+  /** Cuts and captures, for runtimes that keep the metadata themselves. */
+  snapshot(checkpointId: number, signal: AbortSignal | undefined): Promise<SnapshotResult> {
+    signal?.throwIfAborted();
+    this.#refuseTooMany();
+    return this.#track(this.#tier.begin(checkpointId, this.#orStopped(signal)));
+  }
+
+  #orStopped(signal: AbortSignal | undefined): AbortSignal {
+    const { signal: stopped } = this.#status;
+    return signal === undefined ? stopped : AbortSignal.any([signal, stopped]);
+  }
+
+  #track<T>(result: Promise<T>): Promise<T> {
+    const settled = result.then(
+      () => undefined,
+      () => undefined, // Its caller hears of it.
+    );
     this.#running.add(settled);
     void settled.then(() => this.#running.delete(settled));
     return result;
+  }
+
+  /** K3. Before anything is cut, so that the caller may repeat the call as it was. */
+  #refuseTooMany(): void {
+    if (this.#running.size < CUTS_UNDER_WAY_MAX) return;
+    throw new BackPressureError(
+      `${CUTS_UNDER_WAY_MAX} checkpoints are under way and the storage does not keep up: await one of them, then repeat the call`,
+    );
   }
 
   async #finish(
@@ -140,7 +175,7 @@ export class Checkpointing {
     throw new CheckpointAbortedError(checkpointId, "storage", { cause });
   }
 
-  /** Resolves when no checkpoint is under way. */
+  /** Resolves when no checkpoint or snapshot is under way. */
   async settled(): Promise<void> {
     await Promise.all(this.#running);
   }

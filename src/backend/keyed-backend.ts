@@ -193,11 +193,7 @@ export class BufferedKeyedStateBackend implements KeyedStateBackend {
         `a checkpoint id is an integer >= 1, got ${String(checkpointId)}`,
       );
     }
-    const { tier, status } = this.#serving();
-    const { signal } = options;
-    signal?.throwIfAborted();
-    const both = signal === undefined ? status.signal : AbortSignal.any([signal, status.signal]);
-    const result = tier.begin(checkpointId, both);
+    const result = this.#serving().checkpointing.snapshot(checkpointId, options.signal);
     result.catch(() => undefined); // The caller may look later; the rejection stays in `result`.
     return { checkpointId, result };
   }

@@ -60,3 +60,48 @@ export function readOne(backend: KeyedStateBackend, key: number): number | undef
 export function codeOf(error: unknown): string | undefined {
   return (error as { readonly code?: string } | undefined)?.code;
 }
+
+/** The storage with some of its methods replaced. */
+export function storageWith(
+  inner: CheckpointStorage,
+  changes: Partial<CheckpointStorage>,
+): CheckpointStorage {
+  return new Proxy(inner, {
+    get(target, name) {
+      const key = name as keyof CheckpointStorage;
+      const value: unknown = changes[key] ?? target[key];
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
+export interface StoppableStorage {
+  readonly storage: CheckpointStorage;
+  /** Resolves when an upload stands still. */
+  readonly atGate: Promise<void>;
+  readonly release: () => void;
+}
+
+/** A storage whose uploads stand still until `release` is called. */
+export function stoppableStorage(root: string): StoppableStorage {
+  const inner = fileSystemStorage(root);
+  let release = (): void => undefined;
+  let reached = (): void => undefined;
+  const gate = new Promise<void>((resolve) => (release = resolve));
+  const atGate = new Promise<void>((resolve) => (reached = resolve));
+  const stop = async (): Promise<void> => {
+    reached();
+    await gate;
+  };
+  const storage = storageWith(inner, {
+    putFile: async (...call) => {
+      await stop();
+      await inner.putFile(...call);
+    },
+    putBytes: async (...call) => {
+      await stop();
+      await inner.putBytes(...call);
+    },
+  });
+  return { storage, atGate, release: () => release() };
+}

@@ -1,43 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { describe, test } from "vitest";
-import { fileSystemStorage } from "../../../src/index.ts";
-import type { CheckpointStorage } from "../../../src/index.ts";
-import { Workplace, codeOf, readOne, total, writeAll } from "./fixture.ts";
-
-/** A storage whose uploads stop until `release` is called. */
-function stoppableStorage(root: string) {
-  const inner = fileSystemStorage(root);
-  let release = (): void => undefined;
-  let reached = (): void => undefined;
-  const gate = new Promise<void>((resolve) => (release = resolve));
-  const atGate = new Promise<void>((resolve) => (reached = resolve));
-  const storage: CheckpointStorage = Object.create(inner) as CheckpointStorage;
-  for (const name of ["putFile", "putBytes"] as const) {
-    storage[name] = async (...call: [never, never, never]) => {
-      reached();
-      await gate;
-      await inner[name](...call);
-    };
-  }
-  for (const name of [
-    "open",
-    "createIfAbsent",
-    "replace",
-    "read",
-    "readRange",
-    "size",
-    "fetchFile",
-    "delete",
-    "list",
-    "stats",
-  ] as const) {
-    (storage as unknown as Record<string, unknown>)[name] = (inner[name] as () => unknown).bind(
-      inner,
-    );
-  }
-  return { storage, atGate, release: () => release() };
-}
+import { Workplace, codeOf, readOne, stoppableStorage, total, writeAll } from "./fixture.ts";
 
 describe("closing during a checkpoint", () => {
   for (const backendKind of ["lsm", "memory"] as const) {
