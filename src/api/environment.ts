@@ -36,6 +36,11 @@ export interface ReadableFile {
  * An operation's effect on names is durable once `syncDirectory` of the parent resolved.
  */
 export interface FileSystem {
+  /**
+   * Whether paths are the system's own, so that native code and other processes see the same files.
+   * LevelDB opens paths by itself: the lsm backend needs this.
+   */
+  readonly isNative: boolean;
   /** Creates a file that must not exist (`EEXIST` if it does), readable by its owner only. */
   create(path: string): Promise<WritableFile>;
   /** Opens an existing regular file; refuses symbolic links (`ELOOP`). */

@@ -8,7 +8,7 @@ import { type RestoreTrace, restoreTracing } from "../diagnostics.ts";
 import { nodeEnvironment } from "../environment/node-environment.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import { toHex } from "../format/hex.ts";
-import { type DirectoryLock, lockDirectory } from "../lsm/directory-lock.ts";
+import { lockDirectory } from "../lsm/directory-lock.ts";
 import { LsmStore } from "../lsm/lsm-store.ts";
 import { buildDirectory } from "../lsm/restore-directory.ts";
 import { Epochs } from "../memory/epochs.ts";
@@ -100,13 +100,9 @@ async function open(
   undo: Undo,
 ): Promise<KeyedStateBackend> {
   const { workingDirectory } = resolved;
-  if (resolved.backend === "lsm") {
-    const lock: DirectoryLock = await lockDirectory(environment, workingDirectory);
-    undo.add(() => lock.release());
-    await clearWorkingDirectory(environment, workingDirectory);
-  } else {
-    await environment.fileSystem.makeDirectory(workingDirectory);
-  }
+  const lock = await lockDirectory(environment, workingDirectory);
+  undo.add(() => lock.release());
+  await clearWorkingDirectory(environment, workingDirectory);
   const source = await findRestoreSource(resolved);
   const host = await obtainHost(options, environment, undo);
   const shareBytes = host.join();

@@ -33,6 +33,7 @@ interface Place {
 }
 
 export class MemoryFileSystem implements FileSystem {
+  readonly isNative = false;
   onOperation: OperationHook | undefined;
   afterOperation: OperationHook | undefined;
   #root = new DirectoryNode();

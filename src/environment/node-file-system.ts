@@ -81,6 +81,8 @@ class NodeReadableFile implements ReadableFile {
 }
 
 export class NodeFileSystem implements FileSystem {
+  readonly isNative = true;
+
   async create(path: string): Promise<WritableFile> {
     const handle = await fs.open(path, CREATE_FLAGS, FILE_MODE);
     await settingMode(() => handle.chmod(FILE_MODE)); // F1

@@ -10,7 +10,9 @@
 //       own: for them stands a second database, the gate, opened first. LevelDB refuses it from the
 //       table it keeps for the whole process; that this drops the gate's fcntl lock does not matter.
 //   K3. LevelDB's table compares paths as strings: both databases are opened by real path.
-//   K4. A power loss may leave a database that does not open. It holds nothing, so all its files but
+//   K4. A file system that only this process sees needs no system lock: the registry is enough, one
+//       for each such file system.
+//   K5. A power loss may leave a database that does not open. It holds nothing, so all its files but
 //       LOCK go, and it is made anew; even a holder is not hurt by that. LOCK stays: its inode is
 //       what is locked.
 import { join } from "node:path";
@@ -43,7 +45,8 @@ export interface DirectoryLock {
 }
 
 /** Real paths that backends of this thread use. */
-const heldPaths = new Set<string>();
+const nativePaths = new Set<string>();
+const pathsElsewhere = new WeakMap<FileSystem, Set<string>>(); // K4
 
 /** Creates the directory if need be. LockedError at once if it is in use. */
 export async function lockDirectory(
@@ -58,17 +61,32 @@ export async function lockDirectory(
   } catch (error) {
     throw typedFailure(error, `locking ${path} failed`);
   }
-  if (heldPaths.has(realPath)) throw locked(realPath);
-  heldPaths.add(realPath);
+  const held = heldPathsOf(fileSystem);
+  if (held.has(realPath)) throw locked(realPath);
+  held.add(realPath);
   try {
-    const databases = await holdDatabases(environment, realPath);
+    const databases = fileSystem.isNative ? await holdDatabases(environment, realPath) : []; // K4
+    const release = async (): Promise<void> => {
+      for (const database of databases) await database.close(); // The gate last: K1.
+      held.delete(realPath);
+    };
     let releasing: Promise<void> | undefined;
-    return { realPath, release: () => (releasing ??= release(realPath, databases)) };
+    return { realPath, release: () => (releasing ??= release()) };
   } catch (error) {
-    heldPaths.delete(realPath);
+    held.delete(realPath);
     if (systemCodeOf(error) === "LEVEL_LOCKED") throw locked(realPath, error);
     throw typedFailure(error, `locking ${path} failed`);
   }
+}
+
+function heldPathsOf(fileSystem: FileSystem): Set<string> {
+  if (fileSystem.isNative) return nativePaths;
+  let paths = pathsElsewhere.get(fileSystem);
+  if (paths === undefined) {
+    paths = new Set();
+    pathsElsewhere.set(fileSystem, paths);
+  }
+  return paths;
 }
 
 async function holdDatabases(
@@ -97,7 +115,7 @@ async function openOrRepair(environment: Environment, path: string): Promise<Lev
   const { fileSystem } = environment;
   await fileSystem.makeDirectory(path);
   for (const name of await fileSystem.readDirectory(path)) {
-    if (name !== LEVEL_LOCK_NAME) await unlinkIfPresent(fileSystem, join(path, name)); // K4
+    if (name !== LEVEL_LOCK_NAME) await unlinkIfPresent(fileSystem, join(path, name)); // K5
   }
   return openLevelDatabase(path, smallest, mode);
 }
@@ -108,11 +126,6 @@ async function unlinkIfPresent(fileSystem: FileSystem, path: string): Promise<vo
   } catch (error) {
     if (systemCodeOf(error) !== "ENOENT") throw error; // Another process repairs, too.
   }
-}
-
-async function release(realPath: string, databases: readonly LevelDatabase[]): Promise<void> {
-  for (const database of databases) await database.close(); // The gate last: K1.
-  heldPaths.delete(realPath);
 }
 
 function locked(realPath: string, cause?: unknown): LockedError {

@@ -6,53 +6,68 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { describe, test } from "vitest";
+import { fileSystemStorage } from "../../../src/index.ts";
 import { Workplace, readOne, writeAll } from "./fixture.ts";
 
 const child = fileURLToPath(new URL("./backend-child.js", import.meta.url));
 
-describe("the working directory", () => {
-  test("in use by another backend of this process is refused, and that one goes on", async () => {
-    const place = new Workplace();
-    const backend = await place.open();
-    writeAll(backend, 10, 1);
-    await assert.rejects(place.open(), { code: "VARVE_LOCKED" });
-    symlinkSync(place.workingDirectory, join(place.root, "alias"));
-    const alias = { workingDirectory: join(place.root, "alias") };
-    await assert.rejects(place.open(alias), { code: "VARVE_LOCKED" });
-    await backend.checkpoint();
-    await backend.close();
-    const restored = await place.open({ restore: "latest" });
-    assert.equal(readOne(restored, 9), 1);
-  });
-
-  test("in use by another process is refused until that process is dead", async () => {
-    const place = new Workplace();
-    const holder = spawn(process.execPath, [child, "hold", place.root], {
-      stdio: ["pipe", "pipe", "inherit"],
+for (const kind of ["lsm", "memory"] as const) {
+  describe(`the working directory: ${kind}`, () => {
+    test("in use by another backend of this process is refused, and that one goes on", async () => {
+      const place = new Workplace();
+      const backend = await place.open({ backend: kind });
+      writeAll(backend, 10, 1);
+      symlinkSync(place.workingDirectory, join(place.root, "alias"));
+      const alias = join(place.root, "alias");
+      for (const other of ["lsm", "memory"] as const) {
+        const checkpointStorage = fileSystemStorage(join(place.root, other));
+        for (const workingDirectory of [place.workingDirectory, alias]) {
+          const again = place.open({ backend: other, workingDirectory, checkpointStorage });
+          await assert.rejects(again, { code: "VARVE_LOCKED" });
+        }
+      }
+      await backend.checkpoint();
+      await backend.close();
+      const restored = await place.open({ backend: kind, restore: "latest" });
+      assert.equal(readOne(restored, 9), 1);
     });
-    await once(createInterface(holder.stdout), "line");
-    await assert.rejects(place.open({ restore: "latest" }), { code: "VARVE_LOCKED" });
-    holder.kill("SIGKILL");
-    await once(holder, "exit");
-    const backend = await place.open({ restore: "latest" });
-    assert.equal(readOne(backend, 0), 7);
-  });
 
-  test("is cleared of what earlier runs left, and of nothing else", async () => {
-    const place = new Workplace();
-    const own = "db-0123456789abcdef";
-    for (const name of [own, "capture-0123456789abcdef", "mine", "db-mine"]) {
-      mkdirSync(join(place.workingDirectory, name), { recursive: true });
-      writeFileSync(join(place.workingDirectory, name, "file"), "x");
-    }
-    writeFileSync(join(place.workingDirectory, "notes.txt"), "x");
-    const backend = await place.open();
-    assert.equal(existsSync(join(place.workingDirectory, own)), false);
-    await backend.close();
-    const left = readdirSync(place.workingDirectory).filter((name) => name !== "lock");
-    assert.deepEqual(left.sort(), ["db-mine", "mine", "notes.txt"]);
-  });
+    test("in use by another process is refused until that process is dead", async () => {
+      const place = new Workplace();
+      const holder = spawn(process.execPath, [child, `hold-${kind}`, place.root], {
+        stdio: ["pipe", "pipe", "inherit"],
+      });
+      await once(createInterface(holder.stdout), "line");
+      const options = { backend: kind, restore: "latest" } as const;
+      await assert.rejects(place.open(options), { code: "VARVE_LOCKED" });
+      holder.kill("SIGKILL");
+      await once(holder, "exit");
+      const backend = await place.open(options);
+      assert.equal(readOne(backend, 0), 7);
+    });
 
+    test("is cleared of what earlier runs left, and of nothing else", async () => {
+      const place = new Workplace();
+      const own = ["db", "capture", "dump", "fetch", "scan", "view"].map(
+        (name) => `${name}-0123456789abcdef`,
+      );
+      for (const name of [...own, "mine", "db-mine"]) {
+        mkdirSync(join(place.workingDirectory, name), { recursive: true });
+        writeFileSync(join(place.workingDirectory, name, "file"), "x");
+      }
+      writeFileSync(join(place.workingDirectory, "notes.txt"), "x");
+      const backend = await place.open({ backend: kind });
+      for (const name of own) {
+        assert.equal(existsSync(join(place.workingDirectory, name)), false, name);
+      }
+      await backend.close();
+      const left = readdirSync(place.workingDirectory).filter((name) => name !== "lock");
+      assert.deepEqual(left.sort(), ["db-mine", "mine", "notes.txt"]);
+    });
+  });
+}
+
+describe("the working directory", () => {
   test("that is a file is refused as a storage failure", async () => {
     const place = new Workplace();
     writeFileSync(place.workingDirectory, "x");
