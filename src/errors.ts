@@ -140,7 +140,7 @@ export class LockedError extends StateBackendError {
 }
 
 /**
- * The disk does not keep up: the write buffer is full, or too many checkpoints wait. The refused
+ * The disk does not keep up: the write buffer is full, or too many calls are under way. The refused
  * call changed nothing; the message says what to await before it is repeated.
  */
 export class BackPressureError extends StateBackendError {

@@ -52,6 +52,10 @@ export interface State {
   /**
    * Keys that have something in this state (in `namespace`, if it has namespaces), as of the moment
    * of the call. In no particular order; each once.
+   *
+   * An enumeration holds on to that moment, on disk for the lsm backend, until it is exhausted or
+   * returned (`for await` does both) or the backend closes. Eight are open at a time: one more ends
+   * the one that was not read for the longest, and reading that one then throws ClosedError.
    */
   keys(namespace?: Key): AsyncIterableIterator<Key>;
 }

@@ -16,6 +16,7 @@ import type {
 import type { Key } from "../api/state.ts";
 import { assert } from "../common/assert.ts";
 import { type CapturedSst, writeSstSet } from "../checkpoint/base-writer.ts";
+import { ClosedError } from "../errors.ts";
 import { toHex } from "../format/hex.ts";
 import type { CapturedSet } from "../lsm/capture.ts";
 import type { LsmStore } from "../lsm/lsm-store.ts";
@@ -24,6 +25,7 @@ import { scanCapture } from "../lsm/scan.ts";
 import type { WriteBuffer } from "../memory/write-buffer.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import { DrainController, raceAbort } from "./drain-controller.ts";
+import { Enumerations, type KeySource } from "./enumerations.ts";
 import { keyOfRow, stateRanges } from "./key-scan.ts";
 import { tableReservedBytes } from "./memory-plan.ts";
 import type { PrefetchTarget } from "./state-catalog.ts";
@@ -59,8 +61,7 @@ export class LsmTier implements Tier {
   readonly #written = new Map<number, ReadonlyMap<number, SharedFile>>();
   #uploads: Promise<unknown> = Promise.resolve();
   readonly #background = new Set<Promise<unknown>>();
-  /** Gives back what an enumeration reads; those that are never iterated end with the backend. */
-  readonly #scans = new Set<() => Promise<void>>();
+  readonly #enumerations = new Enumerations();
   #tableBytes = 0;
   #prefetchedRows = 0;
   #linkedFiles = 0;
@@ -184,20 +185,25 @@ export class LsmTier implements Tier {
   }
 
   scanKeys(schema: StateSchema, namespace: Uint8Array | undefined): AsyncIterableIterator<Key> {
-    const { environment, keyGroups, buffer } = this.#options;
+    return this.#enumerations.begin((released) => this.#keySource(schema, namespace, released));
+  }
+
+  #keySource(
+    schema: StateSchema,
+    namespace: Uint8Array | undefined,
+    released: () => void,
+  ): KeySource {
+    const { environment, keyGroups, buffer, status } = this.#options;
     const capture = this.#newDirectory("scan");
     const directory = this.#newDirectory("view");
     const boundary = buffer.seal(); // The moment of the call, not of the first next().
     const captured = this.#capture(boundary, capture, new Set());
     captured.catch(() => undefined); // Reported by the iteration.
-    const scans = this.#scans;
     let removed: Promise<void> | undefined;
-    const remove = (): Promise<void> => {
-      scans.delete(remove);
+    const release = (): Promise<void> => {
+      released();
       return (removed ??= this.#removeCapture(captured, capture));
     };
-    scans.add(remove);
-    const { status } = this.#options;
     const scan = async function* (): AsyncGenerator<Key, void, void> {
       try {
         const set = await captured;
@@ -215,10 +221,10 @@ export class LsmTier implements Tier {
         status.throwIfRefused();
         throw error;
       } finally {
-        await remove();
+        await release();
       }
     };
-    return scan();
+    return { keys: scan(), release };
   }
 
   async prefetch(keys: readonly Key[]): Promise<void> {
@@ -274,9 +280,10 @@ export class LsmTier implements Tier {
   }
 
   async close(): Promise<void> {
-    await this.#options.store.close();
+    const { store, status } = this.#options;
+    await store.close();
     await this.drains.settled();
-    await Promise.all([...this.#scans].map((remove) => remove()));
+    await this.#enumerations.close(status.refusal ?? new ClosedError("the backend is closed"));
     await Promise.all(this.#background);
     this.#options.buffer.pool.changeReservedBytes(-this.#tableBytes);
   }

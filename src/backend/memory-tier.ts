@@ -9,7 +9,7 @@ import type { Environment } from "../api/environment.ts";
 import type { KeyGroupRange, SnapshotResult, StateSchema } from "../api/keyed-state-backend.ts";
 import type { Key } from "../api/state.ts";
 import { writeDump } from "../checkpoint/base-writer.ts";
-import { BackPressureError } from "../errors.ts";
+import { BackPressureError, ClosedError } from "../errors.ts";
 import { DUMP_FILE_RAW_BYTES } from "../format/dump.ts";
 import { toHex } from "../format/hex.ts";
 import { CHUNK_UNITS_SHIFT, KEY_LENGTH_MASK, RecordFlag } from "../format/row-record.ts";
@@ -19,6 +19,7 @@ import type { WriteBuffer } from "../memory/write-buffer.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import type { BackendStatus } from "./backend-status.ts";
 import { raceAbort } from "./drain-controller.ts";
+import { Enumerations, type KeySource } from "./enumerations.ts";
 import { keyOfRow, rowPrefix } from "./key-scan.ts";
 import type { Tier, TierStats } from "./tier.ts";
 
@@ -39,6 +40,7 @@ export class MemoryTier implements Tier {
   readonly kind = "memory";
   readonly needsDrain = false;
   readonly #options: MemoryTierOptions;
+  readonly #enumerations = new Enumerations();
   #readers = 0;
   #dumps: Promise<unknown> = Promise.resolve();
 
@@ -123,13 +125,34 @@ export class MemoryTier implements Tier {
   }
 
   scanKeys(schema: StateSchema, namespace: Uint8Array | undefined): AsyncIterableIterator<Key> {
+    return this.#enumerations.begin((released) => this.#keySource(schema, namespace, released));
+  }
+
+  #keySource(
+    schema: StateSchema,
+    namespace: Uint8Array | undefined,
+    released: () => void,
+  ): KeySource {
     const { boundary, extents } = this.#cut();
-    const collected = this.#collect(boundary, extents, schema, namespace);
-    collected.catch(() => undefined); // Reported by the iteration.
-    const scan = async function* (): AsyncGenerator<Key, void, void> {
-      yield* await collected;
+    const stop = new AbortController();
+    const collected = this.#collect(boundary, extents, schema, namespace, stop.signal);
+    const settled = collected.then(
+      () => undefined,
+      () => undefined, // Reported by the iteration.
+    );
+    const release = (): Promise<void> => {
+      released();
+      stop.abort();
+      return settled;
     };
-    return scan();
+    const scan = async function* (): AsyncGenerator<Key, void, void> {
+      try {
+        yield* await collected;
+      } finally {
+        await release();
+      }
+    };
+    return { keys: scan(), release };
   }
 
   async #collect(
@@ -137,6 +160,7 @@ export class MemoryTier implements Tier {
     extents: readonly ChunkExtent[],
     schema: StateSchema,
     namespace: Uint8Array | undefined,
+    stop: AbortSignal,
   ): Promise<Key[]> {
     const { environment, buffer, status } = this.#options;
     const keys: Key[] = [];
@@ -145,6 +169,7 @@ export class MemoryTier implements Tier {
       for (const { chunk, usedUnits } of extents) {
         await environment.timers.yieldTurn();
         status.throwIfRefused();
+        stop.throwIfAborted();
         const start = chunk << CHUNK_UNITS_SHIFT;
         for (let reference = start; reference < start + usedUnits;) {
           const row = rootRowAt(buffer, reference, boundary, prefix);
@@ -195,6 +220,8 @@ export class MemoryTier implements Tier {
 
   async close(): Promise<void> {
     await this.#dumps;
+    const closed = new ClosedError("the backend is closed");
+    await this.#enumerations.close(this.#options.status.refusal ?? closed);
   }
 }
 
