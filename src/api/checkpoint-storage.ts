@@ -44,6 +44,12 @@ export interface CheckpointStorage {
   delete(names: readonly string[]): Promise<void>;
   /** Names starting with `prefix`, unordered; may lag behind. For garbage collection only. */
   list(prefix: string): AsyncIterable<string>;
+  /**
+   * Removes what writers before `open` began and never finished, which is no object: temporary files,
+   * parts of uploads. The caller has completed a checkpoint since `open`, so that an earlier owner
+   * that was only paused is fenced by now and hurt by nothing that goes. Absent if it has no such things.
+   */
+  removeUnfinished?(): Promise<void>;
   /** The same objects seen from another root, for restoring from a path; undefined if it has no paths. */
   resolvePath?(path: string): { readonly storage: CheckpointStorage; readonly name: string };
   /** Path of an object, for messages and tools; absent if it has none. */

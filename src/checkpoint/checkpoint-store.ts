@@ -326,7 +326,7 @@ export class CheckpointStore implements AsyncDisposable {
     this.#oldestNumber = oldest;
     const files = this.#registry.subsume(oldest).map((file) => fileName(file.id));
     if (this.#leftovers !== undefined) {
-      this.#deletions.add(this.#leftovers);
+      this.#deletions.add({ ...this.#leftovers, unfinished: true });
       this.#leftovers = undefined;
     }
     this.#deletions.add({ metadata, files });

@@ -8,6 +8,8 @@ import { publishGarbageCollection } from "../diagnostics.ts";
 export interface DeletionBatch {
   readonly metadata: readonly string[];
   readonly files: readonly string[];
+  /** Also what the storage knows to be unfinished. */
+  readonly unfinished?: boolean | undefined;
 }
 
 export interface DeletionStats {
@@ -34,7 +36,7 @@ export class DeletionQueue {
 
   /** Adds a batch, and tries all there are. */
   add(batch: DeletionBatch): void {
-    if (batch.metadata.length + batch.files.length > 0) this.#batches.push(batch);
+    if (namesOf(batch).length > 0 || batch.unfinished === true) this.#batches.push(batch);
     if (this.#batches.length > 0) this.#request();
   }
 
@@ -77,6 +79,7 @@ export class DeletionQueue {
     try {
       if (batch.metadata.length > 0) await this.#storage.delete(batch.metadata); // Q1
       if (batch.files.length > 0) await this.#storage.delete(batch.files);
+      if (batch.unfinished === true) await this.#storage.removeUnfinished?.();
       this.#deletedObjects += namesOf(batch).length;
       publishGarbageCollection({ deleted: namesOf(batch), remaining: [], error: undefined });
       return true;

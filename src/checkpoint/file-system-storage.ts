@@ -2,7 +2,7 @@
 //   S1. A promise that resolves means durable: bytes synced first, then the directory with the name.
 //   S2. A name made by createIfAbsent or replace has whole content at every instant: bytes are
 //       written and synced under a temporary name, which starts with a dot, and then linked or
-//       renamed. A crash leaves a temporary file at most, which no reader looks at.
+//       renamed. A crash leaves a temporary file at most: temporary-files.ts.
 //   S3. Symbolic links of the root are resolved once. An object that is a symbolic link is refused.
 import { basename, dirname, join, resolve } from "node:path";
 import type { CheckpointStorage, PutOptions, StorageStats } from "../api/checkpoint-storage.ts";
@@ -11,9 +11,9 @@ import { refuseUnknownOptions } from "../common/options.ts";
 import { InvalidArgumentError, StorageError } from "../errors.ts";
 import { nodeEnvironment } from "../environment/node-environment.ts";
 import { systemCodeOf, typedFileError } from "../environment/typed-error.ts";
-import { toHex } from "../format/hex.ts";
 import { DirectorySyncs } from "./directory-syncs.ts";
 import { checkObjectName, isObjectName } from "./object-name.ts";
+import { TemporaryFiles } from "./temporary-files.ts";
 
 export interface FileSystemStorageOptions {
   /**
@@ -54,6 +54,7 @@ class FileSystemStorage implements CheckpointStorage {
   readonly #environment: Environment;
   readonly #fileSystem: FileSystem;
   readonly #syncs: DirectorySyncs;
+  readonly #temporaries: TemporaryFiles;
   readonly #directories = new Map<string, Promise<void>>();
   #realRoot: string | undefined;
   #linkedFiles = 0;
@@ -66,6 +67,7 @@ class FileSystemStorage implements CheckpointStorage {
     this.#environment = environment;
     this.#fileSystem = environment.fileSystem;
     this.#syncs = new DirectorySyncs(environment.fileSystem);
+    this.#temporaries = new TemporaryFiles(environment);
   }
 
   async open(): Promise<void> {
@@ -77,7 +79,12 @@ class FileSystemStorage implements CheckpointStorage {
         await this.#syncAncestor(path);
         if (dirname(path) === path) break;
       }
+      await this.#temporaries.note(this.#realRoot);
     });
+  }
+
+  async removeUnfinished(): Promise<void> {
+    await this.#doing("remove temporary files", () => this.#temporaries.removeNoted());
   }
 
   async putFile(name: string, localPath: string, options?: PutOptions): Promise<void> {
@@ -104,7 +111,7 @@ class FileSystemStorage implements CheckpointStorage {
   async createIfAbsent(name: string, bytes: Uint8Array): Promise<"created" | "exists"> {
     return this.#doing(`create ${name}`, async () => {
       const path = await this.#pathForWriting(name);
-      const temporary = this.#temporaryBeside(path);
+      const temporary = this.#temporaries.beside(path);
       let outcome: "created" | "exists" = "created";
       try {
         await this.#writeNew(temporary, bytes);
@@ -124,7 +131,7 @@ class FileSystemStorage implements CheckpointStorage {
   async replace(name: string, bytes: Uint8Array): Promise<void> {
     await this.#doing(`replace ${name}`, async () => {
       const path = await this.#pathForWriting(name);
-      const temporary = this.#temporaryBeside(path);
+      const temporary = this.#temporaries.beside(path);
       try {
         await this.#writeNew(temporary, bytes);
         await this.#fileSystem.rename(temporary, path); // S2
@@ -276,10 +283,6 @@ class FileSystemStorage implements CheckpointStorage {
     } catch {
       // The failure that brought us here is the one to report; no reader sees a temporary file.
     }
-  }
-
-  #temporaryBeside(path: string): string {
-    return join(dirname(path), `.temporary-${toHex(this.#environment.random.bytes(16))}`);
   }
 
   async #namesIn(folder: string): Promise<string[]> {
