@@ -53,11 +53,26 @@ export class StorageError extends StateBackendError {
   }
 }
 
-/** A disk or quota is full (ENOSPC, EDQUOT). */
+export interface NoSpaceErrorOptions extends ErrorOptions {
+  readonly neededBytes?: number | undefined;
+  readonly availableBytes?: number | undefined;
+}
+
+/** A disk or quota is full (ENOSPC, EDQUOT), or would be. */
 export class NoSpaceError extends StateBackendError {
   override readonly name = "NoSpaceError";
   readonly code = "VARVE_NO_SPACE";
   override readonly retriable = true;
+  /** What the refused call needs, if it was refused before it began. */
+  readonly neededBytes: number | undefined;
+  /** What there was then. */
+  readonly availableBytes: number | undefined;
+
+  constructor(message: string, options?: NoSpaceErrorOptions) {
+    super(message, options);
+    this.neededBytes = options?.neededBytes;
+    this.availableBytes = options?.availableBytes;
+  }
 }
 
 /** Persisted bytes are not what their page in docs/formats says they must be. */

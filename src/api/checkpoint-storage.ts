@@ -40,6 +40,11 @@ export interface CheckpointStorage {
    * file may share its inode with the store: nobody may change it. Not durable, need not be.
    */
   fetchFile(name: string, localPath: string, options?: PutOptions): Promise<void>;
+  /**
+   * Whether `fetchFile` of this object into the directory, which exists, takes no space there, by a
+   * link for example. Absent: it always copies.
+   */
+  canLink?(name: string, directory: string): Promise<boolean>;
   /** Removes names; those that do not exist are not an error. */
   delete(names: readonly string[]): Promise<void>;
   /** Names starting with `prefix`, unordered; may lag behind. For garbage collection only. */

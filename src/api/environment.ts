@@ -63,6 +63,8 @@ export interface FileSystem {
   readDirectory(path: string): Promise<string[]>;
   /** Undefined if nothing has that name. Does not follow symbolic links. */
   stat(path: string): Promise<FileStat | undefined>;
+  /** Bytes that may be written to the file system of `path`, which exists; undefined if unknown. */
+  freeBytes(path: string): Promise<number | undefined>;
   /** The path with every symbolic link resolved. */
   realPath(path: string): Promise<string>;
   /** Makes an existing file's bytes durable. */

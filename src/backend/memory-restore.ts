@@ -1,5 +1,6 @@
 // Loads a dump into the write buffer of the memory backend.
 import { join } from "node:path";
+import type { Environment } from "../api/environment.ts";
 import { fetchBase } from "../checkpoint/base-reader.ts";
 import { fileName } from "../checkpoint/layout.ts";
 import { CorruptionError, InvalidArgumentError } from "../errors.ts";
@@ -15,12 +16,15 @@ export async function loadDump(
   source: RestoreSource,
   buffer: WriteBuffer,
   workers: WorkerPool,
+  environment: Environment,
   directory: string,
 ): Promise<void> {
   const { list, paths } = await fetchBase({
     storage: source.storage,
     pool: workers,
+    environment,
     base: source.handle.base,
+    directory,
     localPath: (_entry, index) => join(directory, `${index}.dump`),
   });
   if (list.kind !== "dump") {

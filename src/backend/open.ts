@@ -6,6 +6,7 @@ import { fetchBase } from "../checkpoint/base-reader.ts";
 import { type CheckpointStore, openCheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import { type RestoreTrace, restoreTracing } from "../diagnostics.ts";
 import { nodeEnvironment } from "../environment/node-environment.ts";
+import { typedFileError } from "../environment/typed-error.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import { toHex } from "../format/hex.ts";
 import { lockDirectory } from "../lsm/directory-lock.ts";
@@ -260,11 +261,20 @@ class Assembly {
   }
 
   async #loadDump(buffer: WriteBuffer, source: RestoreSource): Promise<void> {
+    await this.#withFetchDirectory((directory) =>
+      loadDump(source, buffer, this.#host.workers, this.#environment, directory),
+    );
+  }
+
+  /** Gives `work` a new directory and removes it afterwards, whatever came of it. */
+  async #withFetchDirectory<T>(work: (directory: string) => Promise<T>): Promise<T> {
     const directory = this.#newPath("fetch");
     const { fileSystem } = this.#environment;
-    await fileSystem.makeDirectory(directory);
+    await fileSystem.makeDirectory(directory).catch((cause: unknown) => {
+      throw typedFileError(`create ${directory}`, cause);
+    });
     try {
-      await loadDump(source, buffer, this.#host.workers, directory);
+      return await work(directory);
     } finally {
       await fileSystem.removeTree(directory);
     }
@@ -332,14 +342,13 @@ class Assembly {
     const stored = new Map<number, SharedFile>();
     const source = this.#source;
     if (source === undefined) return stored;
-    const { fileSystem } = this.#environment;
-    const fetched = this.#newPath("fetch");
-    await fileSystem.makeDirectory(fetched);
-    try {
+    await this.#withFetchDirectory(async (fetched) => {
       const { list, paths } = await fetchBase({
         storage: source.storage,
         pool: this.#host.workers,
+        environment: this.#environment,
         base: source.handle.base,
+        directory: fetched,
         localPath: (_entry, index) => join(fetched, `${index}.sst`),
       });
       if (list.kind !== "sst-set") {
@@ -353,10 +362,8 @@ class Assembly {
       const { first, last } = source.handle.keyGroups;
       const set = { files, lastSequence, nextFile };
       await buildDirectory(this.#environment, directory, set, { first, last });
-      return stored;
-    } finally {
-      await fileSystem.removeTree(fetched);
-    }
+    });
+    return stored;
   }
 
   #newPath(kind: string): string {

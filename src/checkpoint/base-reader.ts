@@ -3,12 +3,14 @@
 //   V2. What is checked is the fetched file, not the stored one: a copy may go wrong.
 //   V3. Local names are made by the caller; the stored list has ids only.
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
+import type { Environment } from "../api/environment.ts";
 import type { BaseHandle, SharedFile } from "../api/keyed-state-backend.ts";
 import { CorruptionError } from "../errors.ts";
 import { FILE_LIST_BYTES_MAX } from "../format/file-list.ts";
 import type { DumpListEntry, FileList, SstListEntry } from "../format/file-list.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import { runBounded } from "./bounded-work.ts";
+import { requireFetchSpace } from "./fetch-space.ts";
 import { fileName } from "./layout.ts";
 
 /** Files fetched and verified at a time: enough to keep a pool of hashing threads busy. */
@@ -19,8 +21,11 @@ export type ListEntry = SstListEntry | DumpListEntry;
 export interface FetchBaseRequest {
   readonly storage: CheckpointStorage;
   readonly pool: WorkerPool;
+  readonly environment: Environment;
   readonly base: BaseHandle;
-  /** Path for an entry of the list; must not exist, in an existing directory. */
+  /** Exists, and is given up if this fails. */
+  readonly directory: string;
+  /** Path for an entry of the list, in the directory; must not exist. */
   readonly localPath: (entry: ListEntry, index: number) => string;
   readonly signal?: AbortSignal | undefined;
 }
@@ -58,13 +63,15 @@ export async function readFileList(
 
 /**
  * Fetches and verifies all files of a base. CorruptionError names the first stored file that is
- * missing, truncated or damaged. After a failure local files may be left: the caller's directory
+ * missing, truncated or damaged. NoSpaceError if they do not fit, before the first one if that can
+ * be known. After a failure local files may be left: the caller's directory
  * is of no use then.
  */
 export async function fetchBase(request: FetchBaseRequest): Promise<FetchedBase> {
-  const { storage, pool, base, localPath, signal } = request;
+  const { storage, pool, environment, base, directory, localPath, signal } = request;
   const list = await readFileList(storage, pool, base, signal);
   const entries: readonly ListEntry[] = list.files;
+  await requireFetchSpace(storage, environment.fileSystem, directory, entries);
   const paths = entries.map(localPath);
   const indexes = entries.map((_entry, index) => index);
   await runBounded(indexes, concurrencyMax, signal, async (index, stop) => {

@@ -192,6 +192,24 @@ class FileSystemStorage implements CheckpointStorage {
     options?.signal?.throwIfAborted();
   }
 
+  async canLink(name: string, directory: string): Promise<boolean> {
+    checkObjectName(name);
+    if (this.#transfer === "copy") return false;
+    return this.#doing(`link ${name} into ${directory}`, async () => {
+      // Only trying tells: mounts of one file system refuse each other, and so may owners.
+      const probe = this.#temporaries.beside(join(directory, "probe"));
+      try {
+        await this.#fileSystem.link(join(await this.#resolvedRoot(), name), probe);
+      } catch (cause) {
+        const code = systemCodeOf(cause) ?? "";
+        if (code === "ENOENT" || linkRefusals.has(code)) return false;
+        throw cause;
+      }
+      await this.#fileSystem.unlink(probe);
+      return true;
+    });
+  }
+
   async delete(names: readonly string[]): Promise<void> {
     for (const name of names) checkObjectName(name);
     const failures: unknown[] = [];

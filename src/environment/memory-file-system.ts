@@ -6,7 +6,8 @@ import { DirectoryNode, FileNode, SymbolicLinkNode } from "./memory-tree.ts";
 import type { RandomNumber, TreeNode } from "./memory-tree.ts";
 import { compareNames, systemError } from "./system-error.ts";
 
-export type FileOperation = Exclude<keyof FileSystem, "stat" | "realPath"> | "write" | "sync";
+export type FileOperation =
+  Exclude<keyof FileSystem, "isNative" | "stat" | "freeBytes" | "realPath"> | "write" | "sync";
 
 /** Called before or after the operation numbered `index`, counted from 0. May throw. */
 export type OperationHook = (operation: FileOperation, path: string, index: number) => void;
@@ -36,6 +37,8 @@ export class MemoryFileSystem implements FileSystem {
   readonly isNative = false;
   onOperation: OperationHook | undefined;
   afterOperation: OperationHook | undefined;
+  /** What `freeBytes` tells. Nothing is refused for it: throw ENOSPC in `onOperation`. */
+  availableBytes: number | undefined = undefined;
   #root = new DirectoryNode();
   #operationCount = 0;
 
@@ -44,7 +47,7 @@ export class MemoryFileSystem implements FileSystem {
     this.afterOperation = options.afterOperation;
   }
 
-  /** Operations so far; looking (`stat`, `realPath`) is not counted. */
+  /** Operations so far; looking (`stat`, `freeBytes`, `realPath`) is not counted. */
   get operationCount(): number {
     return this.#operationCount;
   }
@@ -177,6 +180,11 @@ export class MemoryFileSystem implements FileSystem {
     if (node === undefined) return undefined;
     if (node.kind === "file") return { kind: "file", sizeBytes: node.sizeBytes };
     return { kind: node.kind === "directory" ? "directory" : "other", sizeBytes: 0 };
+  }
+
+  async freeBytes(path: string): Promise<number | undefined> {
+    this.#directory(path, "statfs");
+    return this.availableBytes;
   }
 
   async realPath(path: string): Promise<string> {

@@ -187,6 +187,11 @@ export class NodeFileSystem implements FileSystem {
     }
   }
 
+  async freeBytes(path: string): Promise<number | undefined> {
+    const { blocks, bavail, bsize } = await fs.statfs(path);
+    return blocks === 0 ? undefined : bavail * bsize; // Some network file systems report no size.
+  }
+
   async realPath(path: string): Promise<string> {
     return await fs.realpath(path);
   }

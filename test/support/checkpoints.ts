@@ -138,7 +138,9 @@ export class Job {
       const { list, paths } = await fetchBase({
         storage: this.storage,
         pool: this.pool,
+        environment: this.environment,
         base,
+        directory,
         localPath: (entry) => `${directory}/${entry.id}`,
       });
       assert.equal(list.kind, "sst-set");

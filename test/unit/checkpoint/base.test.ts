@@ -66,10 +66,34 @@ describe("fetching a base", () => {
       { ...base, fileCount: base.fileCount + 1 },
       { ...base, totalBytes: base.totalBytes - 1 },
     ]) {
-      const { storage, pool } = job;
-      const request = { storage, pool, base: changed, localPath: () => "/never" };
+      const { storage, pool, environment } = job;
+      const place = { directory: "/never", localPath: () => "/never/file" };
+      const request = { storage, pool, environment, base: changed, ...place };
       await assert.rejects(fetchBase(request), { code: "VARVE_CORRUPTION" });
     }
+  });
+
+  test("refuses what has to be copied and does not fit, before it copies anything", async () => {
+    const { job, fileSystem } = await stored();
+    const { handles } = await job.store.reader.loadNewest();
+    const neededBytes = handles[0]!.base.totalBytes;
+    let copies = 0;
+    const refuseLinks = (operation: string, path: string): void => {
+      if (operation === "copyFile") copies++;
+      if (operation !== "link" || path.startsWith("/store")) return;
+      throw Object.assign(new Error("EXDEV"), { code: "EXDEV" });
+    };
+    fileSystem.availableBytes = neededBytes - 1;
+    await fetchNewest(job); // By links, which take no space.
+    fileSystem.onOperation = refuseLinks;
+    const expected = { code: "VARVE_NO_SPACE", neededBytes, availableBytes: neededBytes - 1 };
+    await assert.rejects(fetchNewest(job), expected);
+    assert.equal(copies, 0);
+    for (const availableBytes of [neededBytes, undefined]) {
+      fileSystem.availableBytes = availableBytes;
+      await fetchNewest(job);
+    }
+    assert.equal(copies, 2 * handles[0]!.base.fileCount);
   });
 
   test("ignores files that no checkpoint names", async () => {

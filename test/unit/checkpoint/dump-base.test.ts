@@ -35,7 +35,9 @@ test("a dump is packed, uploaded, fetched, verified and unpacked to the same row
   const { list, paths } = await fetchBase({
     storage,
     pool,
+    environment,
     base: written.base,
+    directory: "/restore",
     localPath: (_entry, index) => `/restore/${index}`,
   });
   const found: string[] = [];

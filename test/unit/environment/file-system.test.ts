@@ -61,6 +61,13 @@ for (const [name, make] of Object.entries(subjects)) {
       await open.close();
     });
 
+    test("free space is told in bytes, or not at all", async () => {
+      const { fileSystem, root } = await make();
+      const bytes = await fileSystem.freeBytes(root);
+      assert.ok(bytes === undefined || (Number.isSafeInteger(bytes) && bytes >= 0), `${bytes}`);
+      await assert.rejects(fileSystem.freeBytes(join(root, "missing")), { code: "ENOENT" });
+    });
+
     test("creating, linking and copying refuse a name that is taken", async () => {
       const { fileSystem, root } = await make();
       const [a, b] = [join(root, "a"), join(root, "b")];
