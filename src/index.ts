@@ -13,6 +13,7 @@ export { GIB, KIB, MIB } from "./common/units.ts";
 export * from "./errors.ts";
 export * from "./diagnostics.ts";
 export type * from "./api/checkpoint-storage.ts";
+export type * from "./api/environment.ts";
 export type * from "./api/keyed-state-backend.ts";
 export type * from "./api/serializer.ts";
 export type * from "./api/state.ts";

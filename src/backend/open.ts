@@ -5,7 +5,6 @@ import type { KeyedStateBackend, SharedFile } from "../api/keyed-state-backend.t
 import { fetchBase } from "../checkpoint/base-reader.ts";
 import { type CheckpointStore, openCheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import { type RestoreTrace, restoreTracing } from "../diagnostics.ts";
-import { nodeEnvironment } from "../environment/node-environment.ts";
 import { typedFileError } from "../environment/typed-error.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import { toHex } from "../format/hex.ts";
@@ -47,22 +46,12 @@ import { clearWorkingDirectory } from "./working-directory.ts";
 export async function openKeyedStateBackend(
   options: KeyedStateBackendOptions,
 ): Promise<KeyedStateBackend> {
-  return openWith(options, nodeEnvironment());
-}
-
-/** As `openKeyedStateBackend`, in a given environment: for tests and simulations. */
-export async function openWith(
-  options: KeyedStateBackendOptions,
-  environment: Environment,
-): Promise<KeyedStateBackend> {
   const resolved = resolveOptions(options);
-  if (options.host !== undefined && !(options.host instanceof OpenStateHost)) {
-    throw new InvalidArgumentError("host must come from openStateHost");
-  }
+  const { environment } = resolved;
   if (options.host === undefined) resolveMemoryBudget(options.memoryBudgetBytes, environment);
   const undo = new Undo();
   try {
-    return await open(resolved, options, environment, undo);
+    return await open(resolved, options, undo);
   } catch (error) {
     await undo.run(error);
     throw error;
@@ -97,10 +86,9 @@ class Undo {
 async function open(
   resolved: ResolvedOptions,
   options: KeyedStateBackendOptions,
-  environment: Environment,
   undo: Undo,
 ): Promise<KeyedStateBackend> {
-  const { workingDirectory } = resolved;
+  const { workingDirectory, environment } = resolved;
   const lock = await lockDirectory(environment, workingDirectory);
   undo.add(() => lock.release());
   await clearWorkingDirectory(environment, workingDirectory);
@@ -130,7 +118,8 @@ async function obtainHost(
   undo: Undo,
 ): Promise<OpenStateHost> {
   if (options.host instanceof OpenStateHost) return options.host;
-  const host = await openHost({ memoryBudgetBytes: options.memoryBudgetBytes }, environment);
+  const { memoryBudgetBytes } = options;
+  const host = await openHost({ memoryBudgetBytes, environment });
   undo.add(() => host.close());
   return host;
 }

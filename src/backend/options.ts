@@ -1,5 +1,6 @@
 // Options of a backend: defaults and ranges are applied once, here.
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
+import type { Environment } from "../api/environment.ts";
 import type {
   CheckpointPolicy,
   JsonValue,
@@ -11,7 +12,7 @@ import { integerOption, refuseUnknownOptions } from "../common/options.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import type { LsmOptions } from "../lsm/level-database.ts";
 import { type LsmTuning, MEMORY_BUDGET_BYTES_MIN, defaultLsmOptions } from "./memory-plan.ts";
-import type { StateHost } from "./state-host.ts";
+import { OpenStateHost, type StateHost, resolveEnvironment } from "./state-host.ts";
 
 /** For runtimes that keep checkpoint metadata themselves. */
 export interface RestoreHandles {
@@ -60,6 +61,13 @@ export interface KeyedStateBackendOptions {
   readonly retainedCheckpoints?: number | undefined;
   /** Tuning of LevelDB. */
   readonly lsm?: LsmTuning | undefined;
+  /**
+   * Disk, clocks, randomness and timers, for tests and simulations: `varve/testing` has one in
+   * memory. Give the same to `fileSystemStorage`. LevelDB's own threads go around it, so the lsm
+   * backend needs one whose file system is native. A `host` has one of its own.
+   * @defaultValue Node's
+   */
+  readonly environment?: Environment | undefined;
 }
 
 export interface ResolvedOptions {
@@ -71,6 +79,7 @@ export interface ResolvedOptions {
   readonly keyGroups: KeyGroupRange;
   readonly retainedCheckpoints: number;
   readonly lsm: LsmTuning;
+  readonly environment: Environment;
 }
 
 const optionNames: readonly (keyof KeyedStateBackendOptions)[] = [
@@ -84,6 +93,7 @@ const optionNames: readonly (keyof KeyedStateBackendOptions)[] = [
   "host",
   "retainedCheckpoints",
   "lsm",
+  "environment",
 ];
 
 export function resolveOptions(options: KeyedStateBackendOptions): ResolvedOptions {
@@ -110,6 +120,7 @@ export function resolveOptions(options: KeyedStateBackendOptions): ResolvedOptio
   if (options.host !== undefined && options.memoryBudgetBytes !== undefined) {
     throw new InvalidArgumentError("memoryBudgetBytes is the host's: give either it or a host");
   }
+  const environment = environmentOf(options, backend);
   if (options.keyGroups !== undefined) {
     refuseUnknownOptions("keyGroups", options.keyGroups, ["max", "first", "last"]);
   }
@@ -131,7 +142,25 @@ export function resolveOptions(options: KeyedStateBackendOptions): ResolvedOptio
       1000,
     ),
     lsm: options.lsm ?? {},
+    environment,
   };
+}
+
+function environmentOf(options: KeyedStateBackendOptions, backend: "lsm" | "memory"): Environment {
+  const { host } = options;
+  if (host !== undefined && !(host instanceof OpenStateHost)) {
+    throw new InvalidArgumentError("host must come from openStateHost");
+  }
+  if (host !== undefined && options.environment !== undefined) {
+    throw new InvalidArgumentError("environment is the host's: give either it or a host");
+  }
+  const environment = host?.environment ?? resolveEnvironment(options.environment);
+  if (backend === "lsm" && !environment.fileSystem.isNative) {
+    throw new InvalidArgumentError(
+      'backend "lsm" needs a native file system, since LevelDB opens paths by itself: use backend "memory" in this environment',
+    );
+  }
+  return environment;
 }
 
 /** LevelDB's options within a share of the budget. */

@@ -2,7 +2,7 @@
 import type { Environment } from "../api/environment.ts";
 import { integerOption, refuseUnknownOptions } from "../common/options.ts";
 import { nodeEnvironment } from "../environment/node-environment.ts";
-import { ClosedError } from "../errors.ts";
+import { ClosedError, InvalidArgumentError } from "../errors.ts";
 import { ChunkPool } from "../memory/chunk-pool.ts";
 import { type WorkerPool, openWorkerPool } from "../workers/worker-pool.ts";
 import { MEMORY_BUDGET_BYTES_MAX, MEMORY_BUDGET_BYTES_MIN } from "./memory-plan.ts";
@@ -15,6 +15,11 @@ export interface StateHostOptions {
   readonly memoryBudgetBytes?: number | undefined;
   /** Threads that hash, compress and upload, 1 to 64. @defaultValue one a core, at most 4 */
   readonly workers?: number | undefined;
+  /**
+   * Disk, clocks, randomness and timers of all backends of the host, for tests and simulations.
+   * @defaultValue Node's
+   */
+  readonly environment?: Environment | undefined;
 }
 
 /** Opened with `openStateHost`, given to backends as `host`, closed after them. */
@@ -26,14 +31,12 @@ export interface StateHost extends AsyncDisposable {
 
 /** A shared budget and worker pool for several backends of one process. */
 export async function openStateHost(options: StateHostOptions = {}): Promise<StateHost> {
-  return openHost(options, nodeEnvironment());
+  return openHost(options);
 }
 
-export async function openHost(
-  options: StateHostOptions,
-  environment: Environment,
-): Promise<OpenStateHost> {
-  refuseUnknownOptions("openStateHost", options, ["memoryBudgetBytes", "workers"]);
+export async function openHost(options: StateHostOptions): Promise<OpenStateHost> {
+  refuseUnknownOptions("openStateHost", options, ["memoryBudgetBytes", "workers", "environment"]);
+  const environment = resolveEnvironment(options.environment);
   const memoryBudgetBytes = resolveMemoryBudget(options.memoryBudgetBytes, environment);
   integerOption("workers", options.workers, 1, 1, 64);
   const workers = await openWorkerPool({ environment, threads: options.workers });
@@ -49,6 +52,22 @@ export function resolveMemoryBudget(bytes: number | undefined, environment: Envi
     byDefault,
     MEMORY_BUDGET_BYTES_MIN,
     MEMORY_BUDGET_BYTES_MAX,
+  );
+}
+
+/** The environment, or Node's. */
+export function resolveEnvironment(environment: Environment | undefined): Environment {
+  if (environment === undefined) return nodeEnvironment();
+  const parts = ["fileSystem", "clock", "random", "timers"] as const;
+  const isWhole =
+    typeof environment === "object" &&
+    environment !== null &&
+    parts.every((part) => typeof environment[part] === "object" && environment[part] !== null) &&
+    typeof environment.availableMemoryBytes === "function" &&
+    typeof environment.availableCores === "function";
+  if (isWhole) return environment;
+  throw new InvalidArgumentError(
+    "environment must be an Environment, such as nodeEnvironment() or memoryEnvironment() of varve/testing",
   );
 }
 

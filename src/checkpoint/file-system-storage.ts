@@ -28,7 +28,10 @@ export interface FileSystemStorageOptions {
 /** What says that a link is impossible here but a copy may do. */
 const linkRefusals = new Set(["EXDEV", "EPERM", "EACCES", "EMLINK", "ENOTSUP", "EOPNOTSUPP"]);
 
-/** Checkpoints in the directory `root`, which is created if need be. */
+/**
+ * Checkpoints in the directory `root`, which is created if need be. `environment` is for tests: the
+ * one that the backend is given.
+ */
 export function fileSystemStorage(
   root: string,
   options: FileSystemStorageOptions = {},

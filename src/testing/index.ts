@@ -1,4 +1,5 @@
-// `varve/testing`: the contract of a keyed state backend as tests. Imports no test runner.
+// `varve/testing`: the contract of a keyed state backend as tests, and environments to run backends
+// in. Imports no test runner. Page: docs/testing.md.
 import { defineCheckpointSuite } from "./checkpoint-suite.ts";
 import { defineEnumerationSuite } from "./enumeration-suite.ts";
 import { defineIterationSuite } from "./iteration-suite.ts";
@@ -11,6 +12,19 @@ import { defineSerializerSuite } from "./serializer-suite.ts";
 import type { KeyedStateSubject, SuiteRunner } from "./subject.ts";
 import { defineValueSuite } from "./value-suite.ts";
 
+export { memoryEnvironment } from "../environment/memory-environment.ts";
+export type {
+  MemoryEnvironment,
+  MemoryEnvironmentOptions,
+} from "../environment/memory-environment.ts";
+export { MemoryFileSystem } from "../environment/memory-file-system.ts";
+export type {
+  CrashMode,
+  FileOperation,
+  MemoryFileSystemOptions,
+  OperationHook,
+} from "../environment/memory-file-system.ts";
+export { nodeEnvironment } from "../environment/node-environment.ts";
 export type {
   KeyedStateSubject,
   SubjectFeatures,

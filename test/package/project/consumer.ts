@@ -15,7 +15,8 @@ import {
   struct,
   utf8,
 } from "varve";
-import { defineKeyedStateSuite } from "varve/testing";
+import type { Environment } from "varve";
+import { defineKeyedStateSuite, memoryEnvironment } from "varve/testing";
 
 interface Flight {
   readonly from: string;
@@ -23,6 +24,8 @@ interface Flight {
 }
 
 assert.equal(typeof defineKeyedStateSuite, "function");
+const environment: Environment = memoryEnvironment({ seed: 7 });
+assert.equal(environment.fileSystem.isNative, false);
 const root = mkdtempSync(join(tmpdir(), "varve-typed-"));
 try {
   const backend: KeyedStateBackend = await openKeyedStateBackend({
