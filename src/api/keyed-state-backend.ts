@@ -79,10 +79,23 @@ export interface Snapshot {
   readonly result: Promise<SnapshotResult>;
 }
 
+/** One of the checkpoints that a backend was restored from. */
+export interface RestoredPart {
+  readonly checkpointId: number;
+  /** What the user stored with it. */
+  readonly metadata: JsonValue | undefined;
+  /** Key groups that came from it, as its handles name them; some may be outside the backend's. */
+  readonly keyGroups: readonly KeyGroupRange[];
+}
+
 /** What `backend.restored` tells: which checkpoint, and what the user stored with it. */
 export interface RestoredCheckpoint {
+  /** The highest id, if several checkpoints were restored together. */
   readonly checkpointId: number;
+  /** What the user stored with it; undefined if several were restored: `parts` has each one's. */
   readonly metadata: JsonValue | undefined;
+  /** All checkpoints, in the order they were given. */
+  readonly parts: readonly RestoredPart[];
 }
 
 export interface CompletedCheckpoint {
@@ -128,6 +141,9 @@ export interface BackendStats {
   readonly uploadedBytes: number;
   readonly linkedFiles: number;
   readonly copiedFiles: number;
+  /** Table files that the restore clipped to the backend's key groups, and the bytes it wrote. */
+  readonly clippedFiles: number;
+  readonly clippedBytes: number;
   /** LZ4 codec in use: `lz4` (native), `lz4-napi`, or `none` until a worker needed one. */
   readonly compressionCodec: string;
 }

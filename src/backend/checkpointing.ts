@@ -73,7 +73,7 @@ export class Checkpointing {
     const both = this.#orStopped(signal);
     const trace: CheckpointTrace = { checkpointId, policy: this.#policy };
     const done = checkpointTracing.tracePromise(() => {
-      const captured = this.#tier.begin(checkpointId, both); // K1
+      const captured = this.#tier.begin(checkpointId, "store", both); // K1
       trace.pauseMs = this.#environment.clock.monotonicMs() - startMs;
       return this.#finish(checkpointId, captured, copy, both, startMs, trace);
     }, trace);
@@ -85,7 +85,7 @@ export class Checkpointing {
   snapshot(checkpointId: number, signal: AbortSignal | undefined): Promise<SnapshotResult> {
     signal?.throwIfAborted();
     this.#refuseTooMany();
-    return this.#track(this.#tier.begin(checkpointId, this.#orStopped(signal)));
+    return this.#track(this.#tier.begin(checkpointId, "runtime", this.#orStopped(signal)));
   }
 
   #orStopped(signal: AbortSignal | undefined): AbortSignal {

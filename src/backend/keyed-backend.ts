@@ -244,6 +244,8 @@ export class BufferedKeyedStateBackend implements KeyedStateBackend {
       uploadedBytes: checkpointing.uploadedBytes,
       linkedFiles: tierStats.linkedFiles + storage.linkedFiles,
       copiedFiles: tierStats.copiedFiles + storage.copiedFiles,
+      clippedFiles: tierStats.clippedFiles,
+      clippedBytes: tierStats.clippedBytes,
       compressionCodec: codecName(),
     };
   }

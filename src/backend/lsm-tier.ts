@@ -28,8 +28,9 @@ import { DrainController, raceAbort } from "./drain-controller.ts";
 import { Enumerations, type KeySource } from "./enumerations.ts";
 import { keyOfRow, stateRanges } from "./key-scan.ts";
 import { tableReservedBytes } from "./memory-plan.ts";
+import type { RestoredDatabase } from "./lsm-restore.ts";
 import type { PrefetchTarget } from "./state-catalog.ts";
-import type { Tier, TierStats } from "./tier.ts";
+import type { FileKeeper, Tier, TierStats } from "./tier.ts";
 import type { BackendStatus } from "./backend-status.ts";
 
 export interface LsmTierOptions {
@@ -44,12 +45,12 @@ export interface LsmTierOptions {
   readonly changeNumberBase: number;
   readonly workingDirectory: string;
   readonly blockSizeBytes: number;
-  /** Stored files of the restored checkpoint by LevelDB number: confirmed from the start. */
-  readonly restoredFiles: ReadonlyMap<number, SharedFile>;
+  /** What the database was restored from: its stored files are confirmed from the start. */
+  readonly restored: RestoredDatabase | undefined;
   readonly schemas: () => readonly StateSchema[];
   readonly prefetchTargets: (keys: readonly Key[]) => readonly PrefetchTarget[];
   /** Keeps confirmed files that a snapshot builds on from being deleted meanwhile. */
-  readonly pin: (checkpointId: number, files: readonly SharedFile[]) => void;
+  readonly pin: (checkpointId: number, file: SharedFile) => boolean;
   readonly discard: (ids: readonly string[]) => void;
 }
 
@@ -69,7 +70,7 @@ export class LsmTier implements Tier {
 
   constructor(options: LsmTierOptions) {
     this.#options = options;
-    this.#confirmed = options.restoredFiles;
+    this.#confirmed = options.restored?.stored ?? new Map();
     this.drains = new DrainController(
       options.store,
       options.buffer,
@@ -79,17 +80,34 @@ export class LsmTier implements Tier {
     );
   }
 
-  begin(checkpointId: number, signal: AbortSignal): Promise<SnapshotResult> {
-    const isFull = this.#options.policy === "full";
-    const reuse = isFull ? new Map<number, SharedFile>() : new Map(this.#confirmed);
-    this.#options.pin(checkpointId, [...reuse.values()]);
+  begin(checkpointId: number, keeper: FileKeeper, signal: AbortSignal): Promise<SnapshotResult> {
+    const reuse = new Map<number, SharedFile>();
+    const gather = (): void => this.#gatherReusable(checkpointId, keeper, reuse);
+    gather();
     const directory = this.#newDirectory("capture");
     const boundary = this.#options.buffer.seal(); // T1
     const captured = this.#capture(boundary, directory, new Set(reuse.keys()));
     const before = this.#uploads;
-    const result = this.#upload(checkpointId, boundary, captured, before, reuse, directory, signal);
+    const result = this.#upload(
+      checkpointId,
+      boundary,
+      captured,
+      before,
+      reuse,
+      gather,
+      directory,
+      signal,
+    );
     this.#uploads = result.catch(() => undefined);
     return result;
+  }
+
+  /** Adds the confirmed files that a snapshot may build on. */
+  #gatherReusable(checkpointId: number, keeper: FileKeeper, reuse: Map<number, SharedFile>): void {
+    if (this.#options.policy === "full") return;
+    for (const [number, file] of this.#confirmed) {
+      if (keeper === "runtime" || this.#options.pin(checkpointId, file)) reuse.set(number, file);
+    }
   }
 
   /** Drain and capture of everything up to the boundary. Not cancellable: the thread does it. */
@@ -115,7 +133,8 @@ export class LsmTier implements Tier {
     boundary: number,
     captured: Promise<CapturedSet>,
     before: Promise<unknown>,
-    reuse: Map<number, SharedFile>,
+    reuse: ReadonlyMap<number, SharedFile>,
+    gather: () => void,
     directory: string,
     signal: AbortSignal,
   ): Promise<SnapshotResult> {
@@ -125,17 +144,12 @@ export class LsmTier implements Tier {
       await raceAbort(before, signal); // T3
       this.#account(set);
       // What was confirmed since the cut need not be uploaded again (T2).
-      if (this.#options.policy === "incremental") {
-        for (const [number, file] of this.#confirmed) reuse.set(number, file);
-      }
+      gather();
       const files: CapturedSst[] = set.files.map((file) => {
         const isReused = reuse.has(file.number);
         assert(isReused || file.path !== undefined, "T2: a file is neither stored nor captured");
         return { ...file, lengthBytes: file.sizeBytes, path: file.path ?? "" };
       });
-      const live = new Set(files.map((file) => file.number));
-      const used = [...reuse].filter(([number]) => live.has(number)).map(([, file]) => file);
-      this.#options.pin(checkpointId, used);
       const { lastSequence, nextFile } = set;
       const written = await writeSstSet(
         { lastSequence, nextFile, files, reuse },
@@ -271,6 +285,8 @@ export class LsmTier implements Tier {
       prefetchedRows: this.#prefetchedRows,
       linkedFiles: this.#linkedFiles,
       copiedFiles: this.#copiedFiles,
+      clippedFiles: this.#options.restored?.clippedFiles ?? 0,
+      clippedBytes: this.#options.restored?.clippedBytes ?? 0,
     };
   }
 

@@ -21,7 +21,7 @@ import type { BackendStatus } from "./backend-status.ts";
 import { raceAbort } from "./drain-controller.ts";
 import { Enumerations, type KeySource } from "./enumerations.ts";
 import { keyOfRow, rowPrefix } from "./key-scan.ts";
-import type { Tier, TierStats } from "./tier.ts";
+import type { FileKeeper, Tier, TierStats } from "./tier.ts";
 
 export interface MemoryTierOptions {
   readonly environment: Environment;
@@ -48,7 +48,7 @@ export class MemoryTier implements Tier {
     this.#options = options;
   }
 
-  begin(_checkpointId: number, signal: AbortSignal): Promise<SnapshotResult> {
+  begin(_checkpointId: number, _keeper: FileKeeper, signal: AbortSignal): Promise<SnapshotResult> {
     const { boundary, extents } = this.#cut();
     const result = this.#dump(boundary, extents, this.#dumps, signal);
     this.#dumps = result.catch(() => undefined);
@@ -215,6 +215,8 @@ export class MemoryTier implements Tier {
       prefetchedRows: 0,
       linkedFiles: 0,
       copiedFiles: 0,
+      clippedFiles: 0,
+      clippedBytes: 0,
     };
   }
 

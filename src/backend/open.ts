@@ -1,8 +1,7 @@
 // Opens a backend: options, lock, restore, tiers, in an order that undoes itself on failure.
 import { join } from "node:path";
 import type { Environment } from "../api/environment.ts";
-import type { KeyedStateBackend, SharedFile } from "../api/keyed-state-backend.ts";
-import { fetchBase } from "../checkpoint/base-reader.ts";
+import type { KeyedStateBackend } from "../api/keyed-state-backend.ts";
 import { type CheckpointStore, openCheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import { type RestoreTrace, restoreTracing } from "../diagnostics.ts";
 import { typedFileError } from "../environment/typed-error.ts";
@@ -10,7 +9,6 @@ import { InvalidArgumentError } from "../errors.ts";
 import { toHex } from "../format/hex.ts";
 import { lockDirectory } from "../lsm/directory-lock.ts";
 import { LsmStore } from "../lsm/lsm-store.ts";
-import { buildDirectory } from "../lsm/restore-directory.ts";
 import { Epochs } from "../memory/epochs.ts";
 import type { ColdTier } from "../memory/buffer-contracts.ts";
 import { requireRoom } from "../memory/room.ts";
@@ -22,9 +20,10 @@ import type { StateHost as StatesHost } from "../state/state-core.ts";
 import { BackendStatus } from "./backend-status.ts";
 import { Checkpointing } from "./checkpointing.ts";
 import { BufferedKeyedStateBackend } from "./keyed-backend.ts";
+import { type RestoredDatabase, restoreDatabase } from "./lsm-restore.ts";
 import { LsmTier } from "./lsm-tier.ts";
 import { lsmReservedBytes } from "./memory-plan.ts";
-import { loadDump } from "./memory-restore.ts";
+import { loadDumps } from "./memory-restore.ts";
 import { MemoryTier } from "./memory-tier.ts";
 import {
   type KeyedStateBackendOptions,
@@ -107,7 +106,7 @@ async function open(
   });
   undo.add(() => store.close());
   const trace: RestoreTrace = {};
-  if (source !== undefined) trace.checkpointId = source.checkpointId;
+  if (source !== undefined) trace.checkpointId = source.restored.checkpointId;
   const assembly = new Assembly(resolved, environment, host, store, source, undo);
   return restoreTracing.tracePromise(() => assembly.build(shareBytes, confirmations), trace);
 }
@@ -151,8 +150,8 @@ class Assembly {
     this.#store = store;
     this.#source = source;
     this.#undo = undo;
-    this.#catalog = new StateCatalog(source?.handle.states ?? []);
-    this.#changeNumberBase = source?.handle.changeNumber ?? 0;
+    this.#catalog = new StateCatalog(source?.states ?? []);
+    this.#changeNumberBase = source?.changeNumber ?? 0;
     this.#context = new KeyContext(options.keyGroups, new Epochs());
     this.#status = new BackendStatus(() => {
       this.#context.refuse(this.#status.refusal);
@@ -169,7 +168,7 @@ class Assembly {
     confirmations.tier = tier;
     const buffer = this.#buffer!;
     const { checkpointStorage, keyGroups, policy } = this.#options;
-    const lastId = Math.max(this.#store.lastCheckpointId, this.#source?.checkpointId ?? 0);
+    const lastId = Math.max(this.#store.lastCheckpointId, this.#source?.restored.checkpointId ?? 0);
     const checkpointing = new Checkpointing(
       tier,
       this.#store,
@@ -178,14 +177,10 @@ class Assembly {
       policy,
       lastId,
     );
-    const source = this.#source;
     return new BufferedKeyedStateBackend({
       keyGroups,
       checkpointStorage,
-      restored:
-        source === undefined
-          ? undefined
-          : { checkpointId: source.checkpointId, metadata: source.metadata },
+      restored: this.#source?.restored,
       status: this.#status,
       context: this.#context,
       buffer,
@@ -240,7 +235,7 @@ class Assembly {
 
   async #openMemory(): Promise<Tier> {
     const buffer = this.#makeBuffer(undefined, () => undefined);
-    if (this.#source !== undefined) await this.#loadDump(buffer, this.#source);
+    if (this.#source !== undefined) await this.#loadDumps(buffer, this.#source);
     const tier = new MemoryTier({
       ...this.#common(buffer),
       discard: (ids) => this.#store.discard(ids),
@@ -249,9 +244,11 @@ class Assembly {
     return tier;
   }
 
-  async #loadDump(buffer: WriteBuffer, source: RestoreSource): Promise<void> {
+  async #loadDumps(buffer: WriteBuffer, { parts }: RestoreSource): Promise<void> {
+    const { workers } = this.#host;
+    const { keyGroups } = this.#options;
     await this.#withFetchDirectory((directory) =>
-      loadDump(source, buffer, this.#host.workers, this.#environment, directory),
+      loadDumps(parts, keyGroups, buffer, workers, this.#environment, directory),
     );
   }
 
@@ -292,7 +289,7 @@ class Assembly {
     const directory = this.#newPath("db");
     const { fileSystem } = this.#environment;
     this.#undo.add(() => fileSystem.removeTree(directory));
-    const restoredFiles = await this.#buildDatabase(directory);
+    const restored = await this.#buildDatabase(directory);
     const store = await LsmStore.open({
       environment: this.#environment,
       directory,
@@ -314,11 +311,11 @@ class Assembly {
       store,
       policy: this.#options.policy,
       blockSizeBytes: lsm.blockSizeBytes,
-      restoredFiles: this.#source?.isOwnStorage === true ? restoredFiles : new Map(),
+      restored,
       prefetchTargets: (keys) => {
         return this.#catalog.prefetchTargets(keys, new KeyContext(this.#options.keyGroups));
       },
-      pin: (checkpointId, files) => this.#store.pin(checkpointId, files),
+      pin: (checkpointId, file) => this.#store.pin(checkpointId, file),
       discard: (ids) => this.#store.discard(ids),
     });
     const opened = tier;
@@ -326,33 +323,20 @@ class Assembly {
     return tier;
   }
 
-  /** Makes the database's directory from the checkpoint. Returns its stored files by number. */
-  async #buildDatabase(directory: string): Promise<ReadonlyMap<number, SharedFile>> {
-    const stored = new Map<number, SharedFile>();
+  /** Makes the database's directory from what is restored. */
+  async #buildDatabase(directory: string): Promise<RestoredDatabase | undefined> {
     const source = this.#source;
-    if (source === undefined) return stored;
-    await this.#withFetchDirectory(async (fetched) => {
-      const { list, paths } = await fetchBase({
-        storage: source.storage,
-        pool: this.#host.workers,
+    if (source === undefined) return undefined;
+    return this.#withFetchDirectory((fetchDirectory) =>
+      restoreDatabase({
         environment: this.#environment,
-        base: source.handle.base,
-        directory: fetched,
-        localPath: (_entry, index) => join(fetched, `${index}.sst`),
-      });
-      if (list.kind !== "sst-set") {
-        throw new InvalidArgumentError("the checkpoint is a dump, not a set of table files");
-      }
-      const files = list.files.map((file, index) => {
-        stored.set(file.number, file);
-        return { ...file, sizeBytes: file.lengthBytes, path: paths[index]! };
-      });
-      const { lastSequence, nextFile } = list;
-      const { first, last } = source.handle.keyGroups;
-      const set = { files, lastSequence, nextFile };
-      await buildDirectory(this.#environment, directory, set, { first, last });
-    });
-    return stored;
+        workers: this.#host.workers,
+        parts: source.parts,
+        keyGroups: this.#options.keyGroups,
+        directory,
+        fetchDirectory,
+      }),
+    );
   }
 
   #newPath(kind: string): string {

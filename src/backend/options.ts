@@ -17,7 +17,7 @@ import { OpenStateHost, type StateHost, resolveEnvironment } from "./state-host.
 /** For runtimes that keep checkpoint metadata themselves. */
 export interface RestoreHandles {
   readonly checkpointId: number;
-  /** Handles whose key groups together are exactly those of the backend. */
+  /** Handles whose key groups together cover those of the backend; others are left out. */
   readonly handles: readonly KeyedStateHandle[];
   readonly metadata?: JsonValue | undefined;
 }
@@ -25,9 +25,10 @@ export interface RestoreHandles {
 /**
  * Where to start from. `"latest"` fails without a checkpoint; `"latest-or-new"` starts empty, but
  * only if the storage holds no trace of an earlier checkpoint; a number is a checkpoint id; another
- * string is a path of a checkpoint's metadata, or of a checkpoint directory.
+ * string is a path of a checkpoint's metadata, or of a checkpoint directory. Several paths are
+ * restored together: checkpoints of the tasks of one job, whose key groups cover the backend's.
  */
-export type RestoreTarget = string | number | RestoreHandles;
+export type RestoreTarget = string | number | readonly string[] | RestoreHandles;
 
 export interface KeyedStateBackendOptions {
   /**
@@ -214,12 +215,18 @@ function checkStorage(storage: CheckpointStorage): void {
 
 function checkRestore(restore: RestoreTarget): void {
   if (typeof restore === "string" && restore !== "") return;
+  if (Array.isArray(restore) && restore.length > 0) {
+    const paths: readonly unknown[] = restore;
+    if (paths.every((path) => typeof path === "string" && path !== "")) return;
+  }
   if (typeof restore === "number") {
     if (Number.isSafeInteger(restore) && restore >= 1) return;
     throw new InvalidArgumentError(`restore: a checkpoint id is an integer >= 1, got ${restore}`);
   }
-  if (typeof restore === "object" && restore !== null && Array.isArray(restore.handles)) return;
+  if (typeof restore === "object" && restore !== null && "handles" in restore) {
+    if (Array.isArray(restore.handles)) return;
+  }
   throw new InvalidArgumentError(
-    'restore must be "latest", "latest-or-new", a checkpoint id or a path; there is no default',
+    'restore must be "latest", "latest-or-new", a checkpoint id, a path or several; there is no default',
   );
 }

@@ -1,20 +1,41 @@
 // Finds the checkpoint to start from and checks that it fits, before anything local is made.
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
-import type { JsonValue, KeyGroupRange, KeyedStateHandle } from "../api/keyed-state-backend.ts";
+import type {
+  KeyGroupRange,
+  KeyedStateHandle,
+  RestoredCheckpoint,
+  RestoredPart,
+  StateSchema,
+} from "../api/keyed-state-backend.ts";
 import { CheckpointReader } from "../checkpoint/checkpoint-reader.ts";
 import { LATEST_NAME, numberOfMetadataName } from "../checkpoint/layout.ts";
 import { CheckpointNotFoundError, InvalidArgumentError } from "../errors.ts";
 import type { CheckpointMetadata } from "../format/metadata.ts";
-import type { ResolvedOptions, RestoreHandles } from "./options.ts";
+import type { ResolvedOptions, RestoreHandles, RestoreTarget } from "./options.ts";
+import { mergeSchemas } from "./state-catalog.ts";
 
-/** A checkpoint to start from, and where its files are. */
-export interface RestoreSource {
+/** A handle to restore from, and where its files are. */
+export interface RestorePart {
   readonly storage: CheckpointStorage;
   /** Whether that is the storage the backend writes to: only then may it build on the files. */
   readonly isOwnStorage: boolean;
-  readonly checkpointId: number;
-  readonly metadata: JsonValue | undefined;
   readonly handle: KeyedStateHandle;
+}
+
+/** What to start from. */
+export interface RestoreSource {
+  readonly restored: RestoredCheckpoint;
+  /** The parts whose key groups are, wholly or in part, the backend's. */
+  readonly parts: readonly RestorePart[];
+  readonly states: readonly StateSchema[];
+  /** Above every change in the parts. */
+  readonly changeNumber: number;
+}
+
+interface Found {
+  readonly part: RestoredPart;
+  readonly parts: readonly RestorePart[];
+  readonly what: string;
 }
 
 /** The source that the options name; undefined for an empty start. */
@@ -22,22 +43,28 @@ export async function findRestoreSource(
   options: ResolvedOptions,
 ): Promise<RestoreSource | undefined> {
   const { restore, checkpointStorage } = options;
-  if (typeof restore === "object") return fromHandles(restore, options);
+  if (isPaths(restore)) {
+    const found: Found[] = [];
+    for (const path of restore) found.push(await fromPath(path, options));
+    return combine(found, options);
+  }
+  if (typeof restore === "object") return combine([fromHandles(restore, options)], options);
   const reader = new CheckpointReader(checkpointStorage);
-  if (typeof restore === "number") {
-    return fromMetadata(await reader.findById(restore), checkpointStorage, true, options);
-  }
+  const own = (metadata: CheckpointMetadata): RestoreSource =>
+    combine([fromMetadata(metadata, checkpointStorage, true, options)], options);
+  if (typeof restore === "number") return own(await reader.findById(restore));
   if (restore === "latest-or-new") {
-    if (!(await reader.hasTrace())) return undefined;
-    return fromMetadata(await reader.loadNewest(), checkpointStorage, true, options);
+    return (await reader.hasTrace()) ? own(await reader.loadNewest()) : undefined;
   }
-  if (restore === "latest") {
-    return fromMetadata(await reader.loadNewest(), checkpointStorage, true, options);
-  }
-  return fromPath(restore, options);
+  if (restore === "latest") return own(await reader.loadNewest());
+  return combine([await fromPath(restore, options)], options);
 }
 
-async function fromPath(path: string, options: ResolvedOptions): Promise<RestoreSource> {
+function isPaths(restore: RestoreTarget): restore is readonly string[] {
+  return Array.isArray(restore);
+}
+
+async function fromPath(path: string, options: ResolvedOptions): Promise<Found> {
   const { checkpointStorage } = options;
   if (checkpointStorage.resolvePath === undefined) {
     throw new InvalidArgumentError(
@@ -55,13 +82,13 @@ async function fromPath(path: string, options: ResolvedOptions): Promise<Restore
   return fromMetadata(await reader.load(number), storage, isOwn, options);
 }
 
-function fromHandles(restore: RestoreHandles, options: ResolvedOptions): RestoreSource {
+function fromHandles(restore: RestoreHandles, options: ResolvedOptions): Found {
+  const { checkpointId, metadata, handles } = restore;
+  const storage = options.checkpointStorage;
   return {
-    storage: options.checkpointStorage,
-    isOwnStorage: true,
-    checkpointId: restore.checkpointId,
-    metadata: restore.metadata,
-    handle: singleHandle(restore.handles, options, "the given handles"),
+    part: { checkpointId, metadata, keyGroups: handles.map(({ keyGroups }) => keyGroups) },
+    parts: handles.map((handle) => ({ storage, isOwnStorage: true, handle })),
+    what: "the given handles",
   };
 }
 
@@ -70,57 +97,87 @@ function fromMetadata(
   storage: CheckpointStorage,
   isOwnStorage: boolean,
   options: ResolvedOptions,
-): RestoreSource {
-  const { checkpointId, userMetadata, backendKind } = metadata;
+): Found {
+  const { checkpointId, userMetadata, backendKind, handles } = metadata;
   if (backendKind !== options.backend) {
     throw new InvalidArgumentError(
       `checkpoint ${checkpointId} was taken by the ${backendKind} backend and cannot be restored into the ${options.backend} backend`,
     );
   }
+  const keyGroups = handles.map((handle) => handle.keyGroups);
+  if (isOwnStorage) requireNoneLeftOut(keyGroups, checkpointId, storage, options.keyGroups);
   return {
-    storage,
-    isOwnStorage,
-    checkpointId,
-    metadata: userMetadata,
-    handle: singleHandle(metadata.handles, options, `checkpoint ${checkpointId}`),
+    part: { checkpointId, metadata: userMetadata, keyGroups },
+    parts: handles.map((handle) => ({ storage, isOwnStorage, handle })),
+    what: `checkpoint ${checkpointId} of ${storage.description}`,
   };
 }
 
-/** The handle of exactly the backend's key groups. Rescaling needs more, and comes later. */
-function singleHandle(
-  handles: readonly KeyedStateHandle[],
-  options: ResolvedOptions,
-  what: string,
-): KeyedStateHandle {
-  const { keyGroups } = options;
-  const otherMax = handles.find((handle) => handle.keyGroups.max !== keyGroups.max);
-  if (otherMax !== undefined) {
-    throw new InvalidArgumentError(
-      `${what} has ${otherMax.keyGroups.max} key groups, this backend ${keyGroups.max}: the number is fixed for a job's life`,
-    );
-  }
-  checkNoOverlap(handles, what);
-  const handle = handles.find((one) => isSameRange(one.keyGroups, keyGroups));
-  if (handle !== undefined) return handle;
-  const ranges = handles.map(({ keyGroups: range }) => `${range.first}-${range.last}`).join(", ");
+/** The next checkpoint of the storage would replace this one without those key groups. */
+function requireNoneLeftOut(
+  ranges: readonly KeyGroupRange[],
+  checkpointId: number,
+  storage: CheckpointStorage,
+  owned: KeyGroupRange,
+): void {
+  const outside = ranges.find(({ first, last }) => first < owned.first || last > owned.last);
+  if (outside === undefined) return;
   throw new InvalidArgumentError(
-    `${what} holds key groups ${ranges || "none"}, this backend owns ${keyGroups.first}-${keyGroups.last}: this version restores equal ranges only`,
+    `checkpoint ${checkpointId} holds key groups ${outside.first}-${outside.last}, this backend owns ${owned.first}-${owned.last} and would replace it in ${storage.description}: to restore a part, give the backend a checkpointStorage of its own and name the checkpoint's path`,
   );
 }
 
-function checkNoOverlap(handles: readonly KeyedStateHandle[], what: string): void {
-  const sorted = [...handles].sort((a, b) => a.keyGroups.first - b.keyGroups.first);
-  for (let index = 1; index < sorted.length; index++) {
-    const [left, right] = [sorted[index - 1]!.keyGroups, sorted[index]!.keyGroups];
-    if (right.first > left.last) continue;
+/** Refuses parts that do not fit together, or not the backend. */
+function combine(found: readonly Found[], options: ResolvedOptions): RestoreSource {
+  const { keyGroups } = options;
+  const what = found.map((one) => one.what).join(", ");
+  const all = found.flatMap(({ parts }) => parts);
+  for (const { handle } of all) {
+    if (handle.keyGroups.max === keyGroups.max) continue;
     throw new InvalidArgumentError(
-      `${what} has overlapping key groups: ${left.first}-${left.last} and ${right.first}-${right.last}`,
+      `${what} has ${handle.keyGroups.max} key groups, this backend ${keyGroups.max}: the number is fixed for a job's life`,
     );
   }
+  checkCover(
+    all.map(({ handle }) => handle.keyGroups),
+    keyGroups,
+    what,
+  );
+  const parts = all.filter(({ handle }) => {
+    return handle.keyGroups.first <= keyGroups.last && handle.keyGroups.last >= keyGroups.first;
+  });
+  const [only] = found;
+  const checkpointId = Math.max(...found.map(({ part }) => part.checkpointId));
+  return {
+    restored: {
+      checkpointId,
+      metadata: found.length === 1 ? only!.part.metadata : undefined,
+      parts: found.map(({ part }) => part),
+    },
+    parts,
+    states: mergeSchemas(parts.map(({ handle }) => handle.states)),
+    changeNumber: Math.max(...parts.map(({ handle }) => handle.changeNumber)),
+  };
 }
 
-function isSameRange(a: KeyGroupRange, b: KeyGroupRange): boolean {
-  return a.max === b.max && a.first === b.first && a.last === b.last;
+/** The ranges must not overlap anywhere, and leave no gap among the backend's key groups. */
+function checkCover(ranges: readonly KeyGroupRange[], owned: KeyGroupRange, what: string): void {
+  const sorted = [...ranges].sort((a, b) => a.first - b.first);
+  let missing = owned.first;
+  for (const [index, { first, last }] of sorted.entries()) {
+    const before = sorted[index - 1];
+    if (before !== undefined && before.last >= first) {
+      throw new InvalidArgumentError(
+        `${what} has overlapping key groups: ${before.first}-${before.last} and ${first}-${last}`,
+      );
+    }
+    if (first <= missing && last >= missing) missing = last + 1;
+  }
+  if (missing > owned.last) return;
+  const list = sorted.map(({ first, last }) => `${first}-${last}`).join(", ");
+  throw new InvalidArgumentError(
+    `${what} holds key groups ${list || "none"}; this backend owns ${owned.first}-${owned.last}, and ${missing} is in none of them`,
+  );
 }
 
 /** Refuses a storage path that does not exist, so that a misspelt one is not an empty start. */

@@ -113,6 +113,17 @@ export class StateCatalog {
   }
 }
 
+/** The states of several handles. Throws if one name stands for different states. */
+export function mergeSchemas(lists: readonly (readonly StateSchema[])[]): StateSchema[] {
+  const merged = new Map<string, StateSchema>();
+  for (const schema of lists.flat()) {
+    const known = merged.get(schema.name);
+    if (known === undefined) merged.set(schema.name, schema);
+    else checkSame(known, schema);
+  }
+  return [...merged.values()];
+}
+
 const functionNames: Readonly<Record<StateSchema["type"], readonly string[]>> = {
   value: [],
   list: [],

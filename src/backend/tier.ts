@@ -2,10 +2,13 @@ import type { SnapshotResult, StateSchema } from "../api/keyed-state-backend.ts"
 import type { Key } from "../api/state.ts";
 
 /** What lies behind the write buffer and differs between the backends. */
+/** Who keeps a snapshot's files: this backend's own checkpoint store, or a runtime. */
+export type FileKeeper = "store" | "runtime";
+
 export interface Tier {
   readonly kind: "lsm" | "memory";
   /** Cuts in the call and captures in the background. Rejects with the signal's reason. */
-  begin(checkpointId: number, signal: AbortSignal): Promise<SnapshotResult>;
+  begin(checkpointId: number, keeper: FileKeeper, signal: AbortSignal): Promise<SnapshotResult>;
   /** The snapshot's checkpoint is durable: its files may be built upon. */
   complete(checkpointId: number): void;
   abort(checkpointId: number): void;
@@ -29,4 +32,6 @@ export interface TierStats {
   readonly backPressureWaitMs: number;
   readonly linkedFiles: number;
   readonly copiedFiles: number;
+  readonly clippedFiles: number;
+  readonly clippedBytes: number;
 }

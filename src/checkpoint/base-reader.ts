@@ -27,13 +27,20 @@ export interface FetchBaseRequest {
   readonly directory: string;
   /** Path for an entry of the list, in the directory; must not exist. */
   readonly localPath: (entry: ListEntry, index: number) => string;
+  /** Which files to fetch. @defaultValue all */
+  readonly select?: ((entry: ListEntry) => boolean) | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface FetchedFile<E extends ListEntry = ListEntry> {
+  readonly entry: E;
+  readonly path: string;
 }
 
 export interface FetchedBase {
   readonly list: FileList;
-  /** Local paths, in the order of the list. */
-  readonly paths: readonly string[];
+  /** In the order of the list. */
+  readonly files: readonly FetchedFile[];
 }
 
 /** The file list of a base, verified against its handle. */
@@ -62,28 +69,28 @@ export async function readFileList(
 }
 
 /**
- * Fetches and verifies all files of a base. CorruptionError names the first stored file that is
+ * Fetches and verifies the files of a base. CorruptionError names the first stored file that is
  * missing, truncated or damaged. NoSpaceError if they do not fit, before the first one if that can
- * be known. After a failure local files may be left: the caller's directory
- * is of no use then.
+ * be known. After a failure local files may be left: the caller's directory is of no use then.
  */
 export async function fetchBase(request: FetchBaseRequest): Promise<FetchedBase> {
-  const { storage, pool, environment, base, directory, localPath, signal } = request;
+  const { storage, pool, environment, base, directory, signal } = request;
+  const { localPath, select = () => true } = request;
   const list = await readFileList(storage, pool, base, signal);
   const entries: readonly ListEntry[] = list.files;
-  await requireFetchSpace(storage, environment.fileSystem, directory, entries);
-  const paths = entries.map(localPath);
-  const indexes = entries.map((_entry, index) => index);
-  await runBounded(indexes, concurrencyMax, signal, async (index, stop) => {
-    const entry = entries[index]!;
-    const path = paths[index]!;
+  const files = entries
+    .map((entry, index) => ({ entry, path: localPath(entry, index) }))
+    .filter(({ entry }) => select(entry));
+  const wanted = files.map(({ entry }) => entry);
+  await requireFetchSpace(storage, environment.fileSystem, directory, wanted);
+  await runBounded(files, concurrencyMax, signal, async ({ entry, path }, stop) => {
     const name = fileName(entry.id);
     await checkStored(storage, entry);
     await storage.fetchFile(name, path, { signal: stop });
     const { lengthBytes, sha256 } = entry;
     await pool.submit("verifyFile", { path, lengthBytes, sha256, file: name }, { signal: stop });
   });
-  return { list, paths };
+  return { list, files };
 }
 
 /** Before anything is transferred. */

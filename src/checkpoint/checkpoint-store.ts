@@ -143,9 +143,12 @@ export class CheckpointStore implements AsyncDisposable {
     return this.#newestNumber;
   }
 
-  /** An attempt is going to build on these files of a completed checkpoint: they stay until it ends. */
-  pin(checkpointId: number, files: readonly SharedFile[]): void {
-    for (const file of files) this.#registry.pin(file, checkpointId);
+  /**
+   * An attempt is going to build on this file of a completed checkpoint: it stays until the attempt
+   * ends. False if it belongs to no checkpoint of this store, which then cannot build on it.
+   */
+  pin(checkpointId: number, file: SharedFile): boolean {
+    return this.#registry.pin(file, checkpointId);
   }
 
   /**

@@ -49,12 +49,17 @@ export class SharedStateRegistry {
     entry.lastUsedBy = Math.max(entry.lastUsedBy, number); // R2
   }
 
-  /** An attempt will build on this file of a completed checkpoint: to be called before it does. */
-  pin(file: SharedFile, checkpointId: number): void {
+  /**
+   * An attempt will build on this file of a completed checkpoint: to be called before it does. False
+   * if no checkpoint here knows it: a runtime keeps it, and may delete it.
+   */
+  pin(file: SharedFile, checkpointId: number): boolean {
     const entry = this.#entries.get(file.id);
-    assert(entry !== undefined && entry.lastUsedBy > 0, "R4: builds on an unconfirmed file");
+    if (entry === undefined) return false;
+    assert(entry.lastUsedBy > 0, "R4: builds on an unconfirmed file");
     checkSame(entry.file, file);
     entry.attempts.add(checkpointId);
+    return true;
   }
 
   /** A file that the attempt uploaded, or one that it has pinned. Repeating it changes nothing. */

@@ -10,6 +10,7 @@ import { packDump } from "./dump-packer.ts";
 import { unpackDump } from "./dump-unpacker.ts";
 import { toErrorData } from "./error-data.ts";
 import { hashFile, sha256Of, verifyFile } from "./file-tasks.ts";
+import { clipTable } from "./table-clipper.ts";
 import { TaskState, TaskStopped } from "./tasks.ts";
 import type { TaskContext, TaskMessage, TaskReply, WorkerTaskName, WorkerTasks } from "./tasks.ts";
 
@@ -23,6 +24,7 @@ type Tasks = {
 const tasks: Tasks = {
   hashFile,
   verifyFile,
+  clipTable,
   packDump,
   unpackDump,
   async encodeFrames({ bytes }, context) {

@@ -38,6 +38,25 @@ export interface WorkerTasks {
     };
     readonly response: { readonly lengthBytes: number };
   };
+  /**
+   * Writes the rows of these key groups of a local table file, which must have been verified, into
+   * `target`, which must not exist. Without bounds there was none, and `target` does not exist.
+   */
+  readonly clipTable: {
+    readonly request: {
+      readonly path: string;
+      readonly target: string;
+      /** Both ends inclusive. */
+      readonly keyGroups: { readonly first: number; readonly last: number };
+      /** Names it in errors. */
+      readonly file: string;
+    };
+    readonly response: {
+      readonly lengthBytes: number;
+      /** Internal keys, both inclusive. */
+      readonly bounds: { readonly smallest: Uint8Array; readonly largest: Uint8Array } | undefined;
+    };
+  };
   /** Bytes as a sequence of frames, compressed where that shrinks them. */
   readonly encodeFrames: {
     readonly request: { readonly bytes: Uint8Array };

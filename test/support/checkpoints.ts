@@ -91,7 +91,7 @@ export class Job {
       files.push({ path, lengthBytes, level: 0, number, smallest: key, largest: key });
     }
     const reused = numbers.flatMap((number) => this.confirmed.get(number) ?? []);
-    this.store.pin(id, reused);
+    for (const file of reused) assert.ok(this.store.pin(id, file));
     const written = await writeSstSet(
       { lastSequence: id, nextFile: id + 1000, files, reuse: this.confirmed },
       {
@@ -135,7 +135,7 @@ export class Job {
     await fileSystem.removeTree(directory);
     await fileSystem.makeDirectory(directory);
     for (const { base, changeNumber } of metadata.handles) {
-      const { list, paths } = await fetchBase({
+      const { list, files } = await fetchBase({
         storage: this.storage,
         pool: this.pool,
         environment: this.environment,
@@ -146,7 +146,7 @@ export class Job {
       assert.equal(list.kind, "sst-set");
       const numbers = list.files.map((file) => ("number" in file ? file.number : -1));
       assert.deepEqual(numbers, numbersOf(changeNumber));
-      for (const [index, path] of paths.entries()) {
+      for (const [index, { path }] of files.entries()) {
         const bytes = await fileSystem.readFile(path);
         assert.equal(Buffer.compare(bytes, contentOf(numbers[index]!)), 0);
       }

@@ -32,7 +32,7 @@ test("a dump is packed, uploaded, fetched, verified and unpacked to the same row
   assert.equal(written.newFileIds.length, files.length + 1);
   assert.equal(written.files.length, files.length + 1);
 
-  const { list, paths } = await fetchBase({
+  const fetched = await fetchBase({
     storage,
     pool,
     environment,
@@ -41,8 +41,9 @@ test("a dump is packed, uploaded, fetched, verified and unpacked to the same row
     localPath: (_entry, index) => `/restore/${index}`,
   });
   const found: string[] = [];
-  for (const [index, { id, lengthBytes, sha256 }] of list.files.entries()) {
-    const request = { path: paths[index]!, lengthBytes, sha256, file: id };
+  for (const { entry, path } of fetched.files) {
+    const { id, lengthBytes, sha256 } = entry;
+    const request = { path, lengthBytes, sha256, file: id };
     const { buffers } = await pool.submit("unpackDump", request);
     for (const buffer of buffers) {
       readDumpRows(buffer, id, 0, (key) => found.push(Buffer.from(key).toString()));

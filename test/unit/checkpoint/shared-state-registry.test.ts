@@ -55,6 +55,7 @@ describe("the registry of shared files", () => {
     registry.register(file("a"), 10, true);
     assert.throws(() => registry.register(file("a"), 20, false), broken);
     assert.throws(() => registry.pin(file("a"), 20), broken);
+    assert.equal(registry.pin(file("b"), 20), false); // Not this store's: nothing to build on.
     assert.throws(() => registry.register(file("b"), 20, false), broken);
     assert.throws(() => registry.register({ ...file("a"), lengthBytes: 2 }, 10, true), broken);
     registry.register(file("a"), 10, true); // Repeating it changes nothing.

@@ -1,0 +1,138 @@
+// Restores the LSM of a backend from the parts of one or several checkpoints, without copying rows:
+// files inside the backend's key groups are linked, those that reach beyond are clipped in the
+// worker pool, and one MANIFEST is written over all of them.
+//   R1. Parts have disjoint key groups, so that files of different parts never overlap; within a
+//       part each file keeps its level, and numbers keep their order: LevelDB searches level 0 by it.
+//   R2. Only files that lie wholly inside are known to be stored: a clipped one is a new file.
+import { join } from "node:path";
+import type { Environment } from "../api/environment.ts";
+import type { KeyGroupRange, SharedFile } from "../api/keyed-state-backend.ts";
+import { type FetchedFile, fetchBase } from "../checkpoint/base-reader.ts";
+import { runBounded } from "../checkpoint/bounded-work.ts";
+import { fileName } from "../checkpoint/layout.ts";
+import { CorruptionError, InvalidArgumentError } from "../errors.ts";
+import type { SstListEntry } from "../format/file-list.ts";
+import { userKeyOf } from "../format/leveldb-internal-key.ts";
+import { type RestoredFile, buildDirectory } from "../lsm/restore-directory.ts";
+import type { WorkerPool } from "../workers/worker-pool.ts";
+import type { RestorePart } from "./restore.ts";
+
+/** Files clipped at a time. */
+const clipsMax = 4;
+
+export interface RestoreDatabaseRequest {
+  readonly environment: Environment;
+  readonly workers: WorkerPool;
+  readonly parts: readonly RestorePart[];
+  readonly keyGroups: KeyGroupRange;
+  /** To be made. */
+  readonly directory: string;
+  /** For fetched files; exists, and is removed by the caller. */
+  readonly fetchDirectory: string;
+}
+
+export interface RestoredDatabase {
+  /** Files of the backend's own storage by their number in the database. */
+  readonly stored: ReadonlyMap<number, SharedFile>;
+  readonly clippedFiles: number;
+  readonly clippedBytes: number;
+}
+
+/** A file of the database to be, without its number. */
+type Placed = Omit<RestoredFile, "number"> & { readonly stored: SharedFile | undefined };
+
+export async function restoreDatabase(request: RestoreDatabaseRequest): Promise<RestoredDatabase> {
+  const { environment, directory, keyGroups, parts } = request;
+  const files: RestoredFile[] = [];
+  const stored = new Map<number, SharedFile>();
+  let [lastSequence, clippedFiles, clippedBytes] = [0, 0, 0];
+  for (const [index, part] of parts.entries()) {
+    const restored = await restorePart(request, part, String(index));
+    lastSequence = Math.max(lastSequence, restored.lastSequence);
+    for (const { stored: file, ...placed } of restored.files) {
+      const number = files.length + 1; // R1
+      files.push({ ...placed, number });
+      if (file !== undefined && part.isOwnStorage) stored.set(number, file);
+      if (file !== undefined) continue;
+      clippedFiles++;
+      clippedBytes += placed.sizeBytes;
+    }
+  }
+  const set = { files, lastSequence, nextFile: files.length + 1 };
+  await buildDirectory(environment, directory, set, keyGroups);
+  return { stored, clippedFiles, clippedBytes };
+}
+
+/** The part's files inside the key groups, in the order of their numbers. */
+async function restorePart(
+  request: RestoreDatabaseRequest,
+  part: RestorePart,
+  prefix: string,
+): Promise<{ readonly files: readonly Placed[]; readonly lastSequence: number }> {
+  const { environment, workers, keyGroups, fetchDirectory } = request;
+  const { list, files } = await fetchBase({
+    storage: part.storage,
+    pool: workers,
+    environment,
+    base: part.handle.base,
+    directory: fetchDirectory,
+    localPath: (_entry, index) => join(fetchDirectory, `${prefix}-${index}.sst`),
+    select: (entry) => !("smallest" in entry) || overlaps(entry, keyGroups),
+  });
+  if (list.kind !== "sst-set") {
+    throw new InvalidArgumentError("the checkpoint is a dump, not a set of table files");
+  }
+  const fetched = files as readonly FetchedFile<SstListEntry>[];
+  for (const { entry } of fetched) requireInside(entry, part.handle.keyGroups);
+  const sorted = [...fetched].sort((a, b) => a.entry.number - b.entry.number);
+  const placed: (Placed | undefined)[] = sorted.map(() => undefined);
+  const indexes = sorted.map((_file, index) => index);
+  await runBounded(indexes, clipsMax, undefined, async (index, stop) => {
+    placed[index] = await place(sorted[index]!, keyGroups, workers, stop);
+  });
+  const kept = placed.filter((file) => file !== undefined);
+  return { files: kept, lastSequence: list.lastSequence };
+}
+
+async function place(
+  { entry, path }: FetchedFile<SstListEntry>,
+  keyGroups: KeyGroupRange,
+  workers: WorkerPool,
+  signal: AbortSignal,
+): Promise<Placed | undefined> {
+  const { level } = entry;
+  const file = fileName(entry.id);
+  if (isInside(entry, keyGroups)) {
+    const { smallest, largest, lengthBytes } = entry;
+    return { level, smallest, largest, sizeBytes: lengthBytes, path, stored: entry };
+  }
+  const { first, last } = keyGroups;
+  const target = `${path}.clipped`;
+  const task = { path, target, keyGroups: { first, last }, file };
+  const { lengthBytes, bounds } = await workers.submit("clipTable", task, { signal });
+  if (bounds === undefined) return undefined;
+  return { level, ...bounds, sizeBytes: lengthBytes, path: target, stored: undefined };
+}
+
+function groupOf(internalKey: Uint8Array): number {
+  const key = userKeyOf(internalKey);
+  return key.length < 2 ? -1 : key[0]! * 256 + key[1]!;
+}
+
+function isInside({ smallest, largest }: SstListEntry, { first, last }: KeyGroupRange): boolean {
+  return groupOf(smallest) >= first && groupOf(largest) <= last;
+}
+
+function overlaps({ smallest, largest }: SstListEntry, { first, last }: KeyGroupRange): boolean {
+  return groupOf(smallest) <= last && groupOf(largest) >= first;
+}
+
+/** Rows outside the handle's own key groups would come back, stale, in a later merge. */
+function requireInside(entry: SstListEntry, keyGroups: KeyGroupRange): void {
+  if (isInside(entry, keyGroups)) return;
+  throw new CorruptionError(
+    `the file has rows outside the key groups ${keyGroups.first}-${keyGroups.last} of its handle`,
+    fileName(entry.id),
+    0,
+  );
+}
