@@ -16,6 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   format: BASE,
   workers: `${BASE} diagnostics.ts environment format`,
   memory: `${BASE} diagnostics.ts format`,
+  coordinator: BASE,
   lsm: ENGINE,
   checkpoint: ENGINE,
   state: `${ENGINE} memory`,
