@@ -23,46 +23,16 @@ import type { SharedFile } from "../api/keyed-state-backend.ts";
 import { assert } from "../common/assert.ts";
 import { Field, FileTable } from "./file-table.ts";
 import type { FileId } from "./file-table.ts";
+import { hold } from "./registry-records.ts";
+import type { Attempt, Change, Completed, Deferred } from "./registry-records.ts";
 import { differenceToNewest } from "./task-change.ts";
-import type { TaskChange, TaskFiles, TaskUses } from "./task-change.ts";
+import type { TaskChange, TaskFiles } from "./task-change.ts";
 
 /** Ids of checkpoints. */
 export interface FileUse {
   readonly createdBy: number;
   /** The newest standing checkpoint that uses it; undefined while none has completed. */
   readonly lastUsedBy: number | undefined;
-}
-
-interface Completed {
-  readonly checkpointId: number;
-  /** Counts completed checkpoints of this registry from 1. */
-  readonly position: number;
-  isRetained: boolean;
-  /** Attempts under way that build on it. */
-  holds: number;
-  /** Indexes of files that no later standing checkpoint uses. */
-  readonly lastUses: Set<number>;
-  /** Indexes of files that are used before and after, but not by this one. */
-  readonly absent: Set<number>;
-}
-
-interface Attempt {
-  readonly checkpointId: number;
-  /** Tasks build on nothing that completed before this position: what changed is kept from here on. */
-  readonly oldestBase: number;
-  readonly held: Completed[];
-  readonly tasks: Map<number, TaskUses>;
-}
-
-/** Pins of an aborted attempt, until all attempts up to `until` have ended (R5). */
-interface Deferred {
-  readonly until: number;
-  readonly pinned: readonly number[];
-}
-
-interface Change {
-  readonly position: number;
-  readonly tasks: ReadonlyMap<number, TaskChange>;
 }
 
 const noFiles: ReadonlySet<number> = new Set();
@@ -131,9 +101,30 @@ export class SharedStateRegistry {
     const isThere = held === undefined || base !== undefined;
     assert(isThere, "R4: an attempt builds on a checkpoint that does not stand");
     const oldestBase = base?.position ?? this.#newestPosition;
-    const attempt: Attempt = { checkpointId, oldestBase, held: [], tasks: new Map() };
+    const attempt: Attempt = {
+      checkpointId,
+      oldestBase,
+      held: [],
+      pinned: [],
+      tasks: new Map(),
+    };
     this.#attempts.set(checkpointId, attempt);
     if (base !== undefined) hold(attempt, base);
+  }
+
+  /**
+   * A task will name these confirmed files as `reused`, and none of its bases keeps them: files of a
+   * checkpoint that completed after the cut. They stay until the attempt ends. False, and nothing
+   * pinned, if one is not there.
+   */
+  pin(checkpointId: number, ids: readonly FileId[]): boolean {
+    const attempt = this.#attempts.get(checkpointId);
+    assert(attempt !== undefined, "files are pinned for no attempt under way");
+    const indexes = ids.map((id) => this.#table.find(id));
+    if (!indexes.every((index) => this.#isConfirmed(index))) return false;
+    for (const index of indexes) this.#table.add(index, Field.pins, 1);
+    attempt.pinned.push(...indexes);
+    return true;
   }
 
   /**
@@ -194,6 +185,7 @@ export class SharedStateRegistry {
     this.#standing.push(completed);
     for (const [task, change] of tasks) this.#removeAll(task, change.removed, previous);
     if (this.#attempts.size > 0) this.#changes.push({ position: completed.position, tasks });
+    this.#unpin(attempt.pinned);
     for (const uses of attempt.tasks.values()) {
       this.#unpin(uses.created);
       this.#unpin(uses.reused);
@@ -204,6 +196,7 @@ export class SharedStateRegistry {
   /** The attempt will never complete. */
   abort(checkpointId: number): void {
     const attempt = this.#end(checkpointId);
+    this.#defer(attempt.pinned);
     for (const { created, reused } of attempt.tasks.values()) this.#defer([...created, ...reused]);
     this.#letGo(attempt);
   }
@@ -366,10 +359,4 @@ export class SharedStateRegistry {
     this.#discardable.push(this.#table.idOf(index));
     this.#table.remove(index);
   }
-}
-
-function hold(attempt: Attempt, completed: Completed): void {
-  if (attempt.held.includes(completed)) return;
-  attempt.held.push(completed);
-  completed.holds++;
 }

@@ -25,8 +25,9 @@ interface Attempt {
   /** What it builds on, and so keeps. */
   readonly held: Set<Checkpoint>;
   readonly sets: Set<string>[];
-  /** Reused and created by it. */
+  /** Pinned for it, reused and created by it. */
   readonly own: Set<string>;
+  readonly pinned: Set<string>;
   readonly registered: Set<number>;
 }
 
@@ -52,7 +53,7 @@ class Model {
   }
 
   step(): void {
-    const kind = this.#choose(12);
+    const kind = this.#choose(13);
     const attempt = this.attempts[this.#choose(this.attempts.length)];
     if (kind < 2) this.#begin();
     else if (kind < 6 && attempt !== undefined) this.#register(attempt);
@@ -60,6 +61,7 @@ class Model {
     else if (kind === 8 && attempt !== undefined) this.#abort(attempt);
     else if (kind === 9) this.#subsume();
     else if (kind === 10) this.#late();
+    else if (kind === 11 && attempt !== undefined) this.#pin(attempt);
     else if (this.#choose(6) === 0) this.#restart();
     this.#check();
   }
@@ -77,7 +79,15 @@ class Model {
     this.registry.begin(id, base?.id);
     const sets = Array.from({ length: this.#tasks }, () => new Set<string>());
     const held = new Set(base === undefined ? [] : [base]);
-    this.attempts.push({ id, begunAfter: base, held, sets, own: new Set(), registered: new Set() });
+    this.attempts.push({
+      id,
+      begunAfter: base,
+      held,
+      sets,
+      own: new Set(),
+      pinned: new Set(),
+      registered: new Set(),
+    });
   }
 
   #register(attempt: Attempt): void {
@@ -91,7 +101,8 @@ class Model {
     if (shared !== undefined && this.#choose(3) === 0 && this.#isUnderWay(shared.id)) {
       created.push(shared);
     }
-    const anywhere = standing.flatMap(({ sets }) => sets.flatMap((set) => [...set]));
+    const confirmed = standing.flatMap(({ sets }) => sets.flatMap((set) => [...set]));
+    const anywhere = [...attempt.pinned, ...confirmed];
     const reused = anywhere.filter((id) => !before.has(id) && this.#choose(4) === 0).slice(0, 3);
     const released = [...before].filter(() => this.#choose(2) === 0);
     this.#unconfirmed.push(...created);
@@ -104,6 +115,16 @@ class Model {
     for (const id of [...created.map((file) => file.id), ...reused]) {
       set.add(id);
       attempt.own.add(id);
+    }
+  }
+
+  #pin(attempt: Attempt): void {
+    const files = this.completed.at(-1)?.sets.flatMap((set) => [...set]) ?? [];
+    const ids = files.filter(() => this.#choose(3) === 0);
+    assert.equal(this.registry.pin(attempt.id, ids), true);
+    for (const id of ids) {
+      attempt.own.add(id);
+      attempt.pinned.add(id);
     }
   }
 

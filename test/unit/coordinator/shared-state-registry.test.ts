@@ -17,6 +17,8 @@ function gone(registry: SharedStateRegistry): number[] {
   return registry.takeDiscardable().map((one) => Number.parseInt(one, 16));
 }
 
+const byNumber = (a: number, b: number): number => a - b;
+
 /** A checkpoint of one task, 0, on the one before. */
 function take(
   registry: SharedStateRegistry,
@@ -85,6 +87,23 @@ describe("the registry of all tasks", () => {
     assert.equal(registry.register(3, 1, files(undefined, { created: [4], reused: [1] })), false);
     registry.abort(3);
     assert.deepEqual(gone(registry), [3, 4]);
+  });
+
+  test("keeps what is pinned for an attempt, until the attempt ends", () => {
+    const registry = new SharedStateRegistry();
+    take(registry, 1, undefined, { created: [1] });
+    registry.begin(2, 1);
+    registry.begin(3, 1);
+    registry.register(2, 0, files(1, { created: [2] }));
+    assert.equal(registry.pin(3, [id(2)]), false); // Not confirmed yet.
+    registry.complete(2);
+    assert.equal(registry.pin(3, [id(2)]), true);
+    take(registry, 4, 2, { created: [4], released: [1, 2] });
+    registry.subsume(1);
+    registry.subsume(2);
+    assert.deepEqual(gone(registry), []);
+    registry.abort(3);
+    assert.deepEqual(gone(registry).toSorted(byNumber), [1, 2]);
   });
 
   test("lets nobody build on what is not confirmed", () => {
