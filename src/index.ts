@@ -1,6 +1,11 @@
 // Public entry point.
 export { openKeyedStateBackend } from "./backend/open.ts";
-export type { KeyedStateBackendOptions, RestoreHandles, RestoreTarget } from "./backend/options.ts";
+export type {
+  KeyedStateBackendOptions,
+  RestoreHandles,
+  RestoreTarget,
+  RestoreVerification,
+} from "./backend/options.ts";
 export type { LsmTuning } from "./backend/memory-plan.ts";
 export { openStateHost } from "./backend/state-host.ts";
 export type { StateHost, StateHostOptions } from "./backend/state-host.ts";

@@ -144,6 +144,8 @@ export interface BackendStats {
   /** Table files that the restore clipped to the backend's key groups, and the bytes it wrote. */
   readonly clippedFiles: number;
   readonly clippedBytes: number;
+  /** Restored files that `restoreVerification: "behind"` has not verified yet: 0 in the end. */
+  readonly unverifiedFiles: number;
   /** LZ4 codec in use: `lz4` (native), `lz4-napi`, or `none` until a worker needed one. */
   readonly compressionCodec: string;
 }

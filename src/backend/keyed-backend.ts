@@ -246,6 +246,7 @@ export class BufferedKeyedStateBackend implements KeyedStateBackend {
       copiedFiles: tierStats.copiedFiles + storage.copiedFiles,
       clippedFiles: tierStats.clippedFiles,
       clippedBytes: tierStats.clippedBytes,
+      unverifiedFiles: tierStats.unverifiedFiles,
       compressionCodec: codecName(),
     };
   }

@@ -3,11 +3,12 @@
 // worker pool, and one MANIFEST is written over all of them.
 //   R1. Parts have disjoint key groups, so that files of different parts never overlap; within a
 //       part each file keeps its level, and numbers keep their order: LevelDB searches level 0 by it.
-//   R2. Only files that lie wholly inside are known to be stored: a clipped one is a new file.
+//   R2. Files whose verification is deferred are used as they are; a clipped one is verified before.
+//   R3. Only files that lie wholly inside are known to be stored: a clipped one is a new file.
 import { join } from "node:path";
 import type { Environment } from "../api/environment.ts";
 import type { KeyGroupRange, SharedFile } from "../api/keyed-state-backend.ts";
-import { type FetchedFile, fetchBase } from "../checkpoint/base-reader.ts";
+import { type FetchedFile, type ListEntry, fetchBase } from "../checkpoint/base-reader.ts";
 import { runBounded } from "../checkpoint/bounded-work.ts";
 import { fileName } from "../checkpoint/layout.ts";
 import { CorruptionError, InvalidArgumentError } from "../errors.ts";
@@ -15,6 +16,7 @@ import type { SstListEntry } from "../format/file-list.ts";
 import { userKeyOf } from "../format/leveldb-internal-key.ts";
 import { type RestoredFile, buildDirectory } from "../lsm/restore-directory.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
+import type { RestoreVerification } from "./options.ts";
 import type { RestorePart } from "./restore.ts";
 
 /** Files clipped at a time. */
@@ -27,8 +29,9 @@ export interface RestoreDatabaseRequest {
   readonly keyGroups: KeyGroupRange;
   /** To be made. */
   readonly directory: string;
-  /** For fetched files; exists, and is removed by the caller. */
+  /** For fetched files; exists, and is removed by the caller once all is verified. */
   readonly fetchDirectory: string;
+  readonly verification: RestoreVerification;
 }
 
 export interface RestoredDatabase {
@@ -36,6 +39,12 @@ export interface RestoredDatabase {
   readonly stored: ReadonlyMap<number, SharedFile>;
   readonly clippedFiles: number;
   readonly clippedBytes: number;
+  /** On the way from foreign storages, and into the database's directory. */
+  readonly linkedFiles: number;
+  readonly copiedFiles: number;
+  /** Fetched files still to be verified. */
+  readonly unverified: readonly FetchedFile[];
+  readonly fetchDirectory: string;
 }
 
 /** A file of the database to be, without its number. */
@@ -45,10 +54,19 @@ export async function restoreDatabase(request: RestoreDatabaseRequest): Promise<
   const { environment, directory, keyGroups, parts } = request;
   const files: RestoredFile[] = [];
   const stored = new Map<number, SharedFile>();
+  const unverified: FetchedFile[] = [];
   let [lastSequence, clippedFiles, clippedBytes] = [0, 0, 0];
+  let [linkedFiles, copiedFiles] = [0, 0];
   for (const [index, part] of parts.entries()) {
+    const before = part.storage.stats();
     const restored = await restorePart(request, part, String(index));
+    if (!part.isOwnStorage) {
+      const after = part.storage.stats();
+      linkedFiles += after.linkedFiles - before.linkedFiles;
+      copiedFiles += after.copiedFiles - before.copiedFiles;
+    }
     lastSequence = Math.max(lastSequence, restored.lastSequence);
+    unverified.push(...restored.unverified);
     for (const { stored: file, ...placed } of restored.files) {
       const number = files.length + 1; // R1
       files.push({ ...placed, number });
@@ -59,8 +77,25 @@ export async function restoreDatabase(request: RestoreDatabaseRequest): Promise<
     }
   }
   const set = { files, lastSequence, nextFile: files.length + 1 };
-  await buildDirectory(environment, directory, set, keyGroups);
-  return { stored, clippedFiles, clippedBytes };
+  const built = await buildDirectory(environment, directory, set, keyGroups);
+  linkedFiles += built.linkedFiles;
+  copiedFiles += built.copiedFiles;
+  const { fetchDirectory } = request;
+  return {
+    stored,
+    clippedFiles,
+    clippedBytes,
+    linkedFiles,
+    copiedFiles,
+    unverified,
+    fetchDirectory,
+  };
+}
+
+interface RestoredPartFiles {
+  readonly files: readonly Placed[];
+  readonly lastSequence: number;
+  readonly unverified: readonly FetchedFile[];
 }
 
 /** The part's files inside the key groups, in the order of their numbers. */
@@ -68,8 +103,10 @@ async function restorePart(
   request: RestoreDatabaseRequest,
   part: RestorePart,
   prefix: string,
-): Promise<{ readonly files: readonly Placed[]; readonly lastSequence: number }> {
+): Promise<RestoredPartFiles> {
   const { environment, workers, keyGroups, fetchDirectory } = request;
+  const defer = (entry: ListEntry): boolean =>
+    request.verification === "behind" && "smallest" in entry && isInside(entry, keyGroups);
   const { list, files } = await fetchBase({
     storage: part.storage,
     pool: workers,
@@ -78,6 +115,7 @@ async function restorePart(
     directory: fetchDirectory,
     localPath: (_entry, index) => join(fetchDirectory, `${prefix}-${index}.sst`),
     select: (entry) => !("smallest" in entry) || overlaps(entry, keyGroups),
+    defer,
   });
   if (list.kind !== "sst-set") {
     throw new InvalidArgumentError("the checkpoint is a dump, not a set of table files");
@@ -91,7 +129,8 @@ async function restorePart(
     placed[index] = await place(sorted[index]!, keyGroups, workers, stop);
   });
   const kept = placed.filter((file) => file !== undefined);
-  return { files: kept, lastSequence: list.lastSequence };
+  const unverified = fetched.filter(({ entry }) => defer(entry));
+  return { files: kept, lastSequence: list.lastSequence, unverified };
 }
 
 async function place(

@@ -28,6 +28,7 @@ import { DrainController, raceAbort } from "./drain-controller.ts";
 import { Enumerations, type KeySource } from "./enumerations.ts";
 import { keyOfRow, stateRanges } from "./key-scan.ts";
 import { tableReservedBytes } from "./memory-plan.ts";
+import type { BackgroundVerification } from "./background-verification.ts";
 import type { RestoredDatabase } from "./lsm-restore.ts";
 import type { PrefetchTarget } from "./state-catalog.ts";
 import type { FileKeeper, Tier, TierStats } from "./tier.ts";
@@ -47,6 +48,8 @@ export interface LsmTierOptions {
   readonly blockSizeBytes: number;
   /** What the database was restored from: its stored files are confirmed from the start. */
   readonly restored: RestoredDatabase | undefined;
+  /** Under way if the restored files were not all verified before. */
+  readonly verification: BackgroundVerification | undefined;
   readonly schemas: () => readonly StateSchema[];
   readonly prefetchTargets: (keys: readonly Key[]) => readonly PrefetchTarget[];
   /** Keeps confirmed files that a snapshot builds on from being deleted meanwhile. */
@@ -71,6 +74,8 @@ export class LsmTier implements Tier {
   constructor(options: LsmTierOptions) {
     this.#options = options;
     this.#confirmed = options.restored?.stored ?? new Map();
+    this.#linkedFiles = options.restored?.linkedFiles ?? 0;
+    this.#copiedFiles = options.restored?.copiedFiles ?? 0;
     this.drains = new DrainController(
       options.store,
       options.buffer,
@@ -142,6 +147,8 @@ export class LsmTier implements Tier {
     try {
       const set = await raceAbort(captured, signal);
       await raceAbort(before, signal); // T3
+      const { verification } = this.#options;
+      if (verification !== undefined) await raceAbort(verification.verified, signal); // Its B1.
       this.#account(set);
       // What was confirmed since the cut need not be uploaded again (T2).
       gather();
@@ -287,6 +294,7 @@ export class LsmTier implements Tier {
       copiedFiles: this.#copiedFiles,
       clippedFiles: this.#options.restored?.clippedFiles ?? 0,
       clippedBytes: this.#options.restored?.clippedBytes ?? 0,
+      unverifiedFiles: this.#options.verification?.remainingFiles ?? 0,
     };
   }
 

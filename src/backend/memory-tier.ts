@@ -217,6 +217,7 @@ export class MemoryTier implements Tier {
       copiedFiles: 0,
       clippedFiles: 0,
       clippedBytes: 0,
+      unverifiedFiles: 0,
     };
   }
 

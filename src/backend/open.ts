@@ -18,6 +18,7 @@ import { ScratchSource } from "../state/byte-source.ts";
 import { KeyContext } from "../state/key-context.ts";
 import type { StateHost as StatesHost } from "../state/state-core.ts";
 import { BackendStatus } from "./backend-status.ts";
+import { BackgroundVerification } from "./background-verification.ts";
 import { Checkpointing } from "./checkpointing.ts";
 import { BufferedKeyedStateBackend } from "./keyed-backend.ts";
 import { type RestoredDatabase, restoreDatabase } from "./lsm-restore.ts";
@@ -254,16 +255,20 @@ class Assembly {
 
   /** Gives `work` a new directory and removes it afterwards, whatever came of it. */
   async #withFetchDirectory<T>(work: (directory: string) => Promise<T>): Promise<T> {
-    const directory = this.#newPath("fetch");
-    const { fileSystem } = this.#environment;
-    await fileSystem.makeDirectory(directory).catch((cause: unknown) => {
-      throw typedFileError(`create ${directory}`, cause);
-    });
+    const directory = await this.#makeFetchDirectory();
     try {
       return await work(directory);
     } finally {
-      await fileSystem.removeTree(directory);
+      await this.#environment.fileSystem.removeTree(directory);
     }
+  }
+
+  async #makeFetchDirectory(): Promise<string> {
+    const directory = this.#newPath("fetch");
+    await this.#environment.fileSystem.makeDirectory(directory).catch((cause: unknown) => {
+      throw typedFileError(`create ${directory}`, cause);
+    });
+    return directory;
   }
 
   #common(buffer: WriteBuffer) {
@@ -297,6 +302,8 @@ class Assembly {
       arena: chunks.arena,
     });
     this.#undo.add(() => store.close());
+    const isBehind = restored !== undefined && restored.unverified.length > 0;
+    const verification = isBehind ? this.#verifyBehind(restored) : undefined;
     let tier: LsmTier | undefined;
     const isNew = this.#source === undefined;
     const cold: ColdTier = {
@@ -312,6 +319,7 @@ class Assembly {
       policy: this.#options.policy,
       blockSizeBytes: lsm.blockSizeBytes,
       restored,
+      verification,
       prefetchTargets: (keys) => {
         return this.#catalog.prefetchTargets(keys, new KeyContext(this.#options.keyGroups));
       },
@@ -327,16 +335,38 @@ class Assembly {
   async #buildDatabase(directory: string): Promise<RestoredDatabase | undefined> {
     const source = this.#source;
     if (source === undefined) return undefined;
-    return this.#withFetchDirectory((fetchDirectory) =>
-      restoreDatabase({
-        environment: this.#environment,
-        workers: this.#host.workers,
-        parts: source.parts,
-        keyGroups: this.#options.keyGroups,
-        directory,
-        fetchDirectory,
-      }),
-    );
+    const { keyGroups, restoreVerification: verification } = this.#options;
+    const request = {
+      environment: this.#environment,
+      workers: this.#host.workers,
+      parts: source.parts,
+      keyGroups,
+      directory,
+      verification,
+    };
+    if (verification === "before") {
+      return this.#withFetchDirectory((fetchDirectory) =>
+        restoreDatabase({ ...request, fetchDirectory }),
+      );
+    }
+    const fetchDirectory = await this.#makeFetchDirectory();
+    this.#undo.add(() => this.#environment.fileSystem.removeTree(fetchDirectory));
+    return restoreDatabase({ ...request, fetchDirectory });
+  }
+
+  #verifyBehind({ unverified, fetchDirectory }: RestoredDatabase): BackgroundVerification {
+    const verification = new BackgroundVerification({
+      workers: this.#host.workers,
+      fileSystem: this.#environment.fileSystem,
+      status: this.#status,
+      files: unverified,
+      directory: fetchDirectory,
+    });
+    this.#undo.add(() => {
+      this.#status.startClosing(); // It stops with the backend, and if opening fails.
+      return verification.close();
+    });
+    return verification;
   }
 
   #newPath(kind: string): string {

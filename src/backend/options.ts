@@ -60,6 +60,14 @@ export interface KeyedStateBackendOptions {
   readonly host?: StateHost | undefined;
   /** Completed checkpoints that are kept, 1 to 1,000. @defaultValue 2 */
   readonly retainedCheckpoints?: number | undefined;
+  /**
+   * When restored files are verified. `before`: every byte, before the first read. `behind`, for the
+   * lsm backend: length, index and filter of each file first, the rest while the backend serves; no
+   * checkpoint completes before all is verified, and a mismatch poisons. Until then a damaged file
+   * can give wrong values or end the process.
+   * @defaultValue "before"
+   */
+  readonly restoreVerification?: RestoreVerification | undefined;
   /** Tuning of LevelDB. */
   readonly lsm?: LsmTuning | undefined;
   /**
@@ -71,6 +79,8 @@ export interface KeyedStateBackendOptions {
   readonly environment?: Environment | undefined;
 }
 
+export type RestoreVerification = "before" | "behind";
+
 export interface ResolvedOptions {
   readonly backend: "lsm" | "memory";
   readonly workingDirectory: string;
@@ -79,6 +89,7 @@ export interface ResolvedOptions {
   readonly policy: CheckpointPolicy;
   readonly keyGroups: KeyGroupRange;
   readonly retainedCheckpoints: number;
+  readonly restoreVerification: RestoreVerification;
   readonly lsm: LsmTuning;
   readonly environment: Environment;
 }
@@ -93,6 +104,7 @@ const optionNames: readonly (keyof KeyedStateBackendOptions)[] = [
   "memoryBudgetBytes",
   "host",
   "retainedCheckpoints",
+  "restoreVerification",
   "lsm",
   "environment",
 ];
@@ -108,6 +120,13 @@ export function resolveOptions(options: KeyedStateBackendOptions): ResolvedOptio
   if (backend === "memory" && policy === "incremental") {
     throw new InvalidArgumentError(
       'policy "incremental" needs backend "lsm": the memory backend takes full checkpoints',
+    );
+  }
+  const verification = options.restoreVerification ?? "before";
+  const restoreVerification = oneOf("restoreVerification", verification, ["before", "behind"]);
+  if (backend === "memory" && restoreVerification === "behind") {
+    throw new InvalidArgumentError(
+      'restoreVerification "behind" needs backend "lsm": the memory backend reads all to restore it',
     );
   }
   const { workingDirectory } = options;
@@ -142,6 +161,7 @@ export function resolveOptions(options: KeyedStateBackendOptions): ResolvedOptio
       1,
       1000,
     ),
+    restoreVerification,
     lsm: options.lsm ?? {},
     environment,
   };

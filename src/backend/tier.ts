@@ -34,4 +34,5 @@ export interface TierStats {
   readonly copiedFiles: number;
   readonly clippedFiles: number;
   readonly clippedBytes: number;
+  readonly unverifiedFiles: number;
 }

@@ -1,5 +1,6 @@
 // Brings a base's files into a local directory, verified.
-//   V1. Every byte is verified before anybody opens a file: LevelDB trusts what it reads.
+//   V1. Every byte is verified before anybody opens a file, unless the caller defers it and verifies
+//       it himself: LevelDB trusts what it reads.
 //   V2. What is checked is the fetched file, not the stored one: a copy may go wrong.
 //   V3. Local names are made by the caller; the stored list has ids only.
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
@@ -29,6 +30,8 @@ export interface FetchBaseRequest {
   readonly localPath: (entry: ListEntry, index: number) => string;
   /** Which files to fetch. @defaultValue all */
   readonly select?: ((entry: ListEntry) => boolean) | undefined;
+  /** Which files to verify later: of those only length, index and filter are checked. @defaultValue none */
+  readonly defer?: ((entry: ListEntry) => boolean) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -75,7 +78,7 @@ export async function readFileList(
  */
 export async function fetchBase(request: FetchBaseRequest): Promise<FetchedBase> {
   const { storage, pool, environment, base, directory, signal } = request;
-  const { localPath, select = () => true } = request;
+  const { localPath, select = () => true, defer = () => false } = request;
   const list = await readFileList(storage, pool, base, signal);
   const entries: readonly ListEntry[] = list.files;
   const files = entries
@@ -87,10 +90,34 @@ export async function fetchBase(request: FetchBaseRequest): Promise<FetchedBase>
     const name = fileName(entry.id);
     await checkStored(storage, entry);
     await storage.fetchFile(name, path, { signal: stop });
+    if (defer(entry)) return;
     const { lengthBytes, sha256 } = entry;
     await pool.submit("verifyFile", { path, lengthBytes, sha256, file: name }, { signal: stop });
   });
+  await checkDeferred(
+    files.filter(({ entry }) => defer(entry)),
+    pool,
+    signal,
+  );
   return { list, files };
+}
+
+/** In few tasks: each takes much less than the trip to a worker. */
+async function checkDeferred(
+  files: readonly FetchedFile[],
+  pool: WorkerPool,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const taskFiles = Math.ceil(files.length / (2 * pool.threads));
+  const batches: { path: string; lengthBytes: number; file: string }[][] = [];
+  for (const [index, { entry, path }] of files.entries()) {
+    const file = { path, lengthBytes: entry.lengthBytes, file: fileName(entry.id) };
+    if (index % taskFiles === 0) batches.push([file]);
+    else batches.at(-1)!.push(file);
+  }
+  await runBounded(batches, pool.threads, signal, async (batch, stop) => {
+    await pool.submit("checkTables", { files: batch }, { signal: stop });
+  });
 }
 
 /** Before anything is transferred. */

@@ -30,15 +30,31 @@ export interface BlockEntry {
   readonly value: Uint8Array;
 }
 
-/** Handle of the index block. `footer` is the last 48 bytes of a file of `fileBytes`. */
-export function readFooter(footer: Uint8Array, fileBytes: number, file: string): BlockHandle {
+export interface TableFooter {
+  readonly metaindex: BlockHandle;
+  readonly index: BlockHandle;
+}
+
+/** `footer` is the last 48 bytes of a file of `fileBytes`. */
+export function readFooter(footer: Uint8Array, fileBytes: number, file: string): TableFooter {
   const at = fileBytes - TABLE_FOOTER_BYTES;
   if (footer.length !== TABLE_FOOTER_BYTES || Buffer.compare(footer.subarray(40), MAGIC) !== 0) {
     throw new CorruptionError("not a LevelDB table", file, Math.max(0, at));
   }
   const cursor = { offset: 0 };
-  readHandle(footer, cursor, HANDLES_BYTES, at, file);
-  return readHandle(footer, cursor, HANDLES_BYTES, at, file);
+  const metaindex = readHandle(footer, cursor, HANDLES_BYTES, at, file);
+  return { metaindex, index: readHandle(footer, cursor, HANDLES_BYTES, at, file) };
+}
+
+/** Handles of what the metaindex names: the filter block, if there is one. */
+export function readMetaindex(
+  content: Uint8Array,
+  metaindex: BlockHandle,
+  file: string,
+): readonly BlockHandle[] {
+  return readPlainEntries(content, metaindex.offset, file).map(({ value }) =>
+    readHandle(value, { offset: 0 }, value.length, metaindex.offset, file),
+  );
 }
 
 function readHandle(
@@ -56,16 +72,21 @@ function readHandle(
   return { offset, length };
 }
 
-/** Raw content of a block from its stored bytes, trailer included. */
-export function decodeBlock(stored: Uint8Array, handle: BlockHandle, file: string): Uint8Array {
+/** CorruptionError unless these are a block's stored bytes, trailer included, as they were written. */
+export function checkBlock(stored: Uint8Array, handle: BlockHandle, file: string): void {
   const { length, offset } = handle;
   if (stored.length !== length + BLOCK_TRAILER_BYTES) {
     throw new CorruptionError("a block is cut", file, offset);
   }
   const view = new DataView(stored.buffer, stored.byteOffset, stored.byteLength);
-  if (view.getUint32(length + 1, true) !== maskCrc(crc32c(stored, 0, length + 1))) {
-    throw new CorruptionError("the checksum of a block does not match", file, offset); // T1
-  }
+  if (view.getUint32(length + 1, true) === maskCrc(crc32c(stored, 0, length + 1))) return;
+  throw new CorruptionError("the checksum of a block does not match", file, offset); // T1
+}
+
+/** Raw content of a block from its stored bytes, trailer included. */
+export function decodeBlock(stored: Uint8Array, handle: BlockHandle, file: string): Uint8Array {
+  checkBlock(stored, handle, file);
+  const { length, offset } = handle;
   const content = stored.subarray(0, length);
   const type = stored[length]!;
   if (type === BlockType.raw) return content;
@@ -73,8 +94,21 @@ export function decodeBlock(stored: Uint8Array, handle: BlockHandle, file: strin
   throw new CorruptionError(`block type ${type} is not known`, file, offset);
 }
 
-/** All entries of a block. Keys are copies, values are views of the content. */
+/** All entries of a block of internal keys. Keys are copies, values are views of the content. */
 export function readEntries(content: Uint8Array, offset: number, file: string): BlockEntry[] {
+  const entries = readPlainEntries(content, offset, file);
+  for (const [index, { key }] of entries.entries()) {
+    if (key.length < INTERNAL_KEY_TRAILER_BYTES) {
+      throw new CorruptionError("a key is shorter than its trailer", file, offset);
+    }
+    if (index === 0 || compareInternalKeys(entries[index - 1]!.key, key) < 0) continue;
+    throw new CorruptionError("keys do not ascend", file, offset); // T2
+  }
+  return entries;
+}
+
+/** Entries whatever their keys are. */
+function readPlainEntries(content: Uint8Array, offset: number, file: string): BlockEntry[] {
   const refuse = (message: string): never => {
     throw new CorruptionError(message, file, offset);
   };
@@ -93,10 +127,8 @@ export function readEntries(content: Uint8Array, offset: number, file: string): 
     const valueAt = cursor.offset + own;
     if (shared > before.length || valueAt + valueBytes > end) refuse("an entry is cut");
     const key = new Uint8Array(shared + own);
-    if (key.length < INTERNAL_KEY_TRAILER_BYTES) refuse("a key is shorter than its trailer");
     key.set(before.subarray(0, shared));
     key.set(content.subarray(cursor.offset, valueAt), shared);
-    if (entries.length > 0 && compareInternalKeys(before, key) >= 0) refuse("keys do not ascend"); // T2
     entries.push({ key, value: content.subarray(valueAt, valueAt + valueBytes) });
     cursor.offset = valueAt + valueBytes;
     before = key;

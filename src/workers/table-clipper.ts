@@ -87,7 +87,7 @@ class Clipper {
     const { sizeBytes } = this.#source;
     const footerAt = Math.max(0, sizeBytes - TABLE_FOOTER_BYTES);
     const footer = await this.#source.read(footerAt, TABLE_FOOTER_BYTES);
-    const indexHandle = readFooter(footer, sizeBytes, this.#file);
+    const { index: indexHandle } = readFooter(footer, sizeBytes, this.#file);
     const blocks = readIndex(await this.#block(indexHandle), indexHandle, this.#file);
     let before: Uint8Array | undefined;
     for (const { key, handle } of blocks) {

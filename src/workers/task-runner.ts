@@ -10,6 +10,7 @@ import { packDump } from "./dump-packer.ts";
 import { unpackDump } from "./dump-unpacker.ts";
 import { toErrorData } from "./error-data.ts";
 import { hashFile, sha256Of, verifyFile } from "./file-tasks.ts";
+import { checkTables } from "./table-checker.ts";
 import { clipTable } from "./table-clipper.ts";
 import { TaskState, TaskStopped } from "./tasks.ts";
 import type { TaskContext, TaskMessage, TaskReply, WorkerTaskName, WorkerTasks } from "./tasks.ts";
@@ -24,6 +25,7 @@ type Tasks = {
 const tasks: Tasks = {
   hashFile,
   verifyFile,
+  checkTables,
   clipTable,
   packDump,
   unpackDump,

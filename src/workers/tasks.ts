@@ -38,6 +38,18 @@ export interface WorkerTasks {
     };
     readonly response: { readonly lengthBytes: number };
   };
+  /** CorruptionError unless these local tables have their lengths and sound indexes and filters. */
+  readonly checkTables: {
+    readonly request: {
+      readonly files: readonly {
+        readonly path: string;
+        readonly lengthBytes: number;
+        /** Names it in errors. */
+        readonly file: string;
+      }[];
+    };
+    readonly response: { readonly files: number };
+  };
   /**
    * Writes the rows of these key groups of a local table file, which must have been verified, into
    * `target`, which must not exist. Without bounds there was none, and `target` does not exist.

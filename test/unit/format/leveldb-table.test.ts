@@ -82,7 +82,7 @@ describe("the end of a table", () => {
     const end = encodeTableEnd([{ key, handle: { offset: 0, length } }], block.length);
     const file = Buffer.concat([block, end]);
     const footer = file.subarray(-TABLE_FOOTER_BYTES);
-    const handle = readFooter(footer, file.length, "f");
+    const { index: handle } = readFooter(footer, file.length, "f");
     const stored = file.subarray(handle.offset, handle.offset + handle.length + 5);
     const index = readIndex(decodeBlock(stored, handle, "f"), handle, "f");
     assert.deepEqual(

@@ -36,7 +36,7 @@ function tableEntries(path: string): string[] {
     return decodeBlock(bytes.subarray(handle.offset, end), handle, path);
   };
   const footer = bytes.subarray(bytes.length - TABLE_FOOTER_BYTES);
-  const index = readFooter(footer, bytes.length, path);
+  const { index } = readFooter(footer, bytes.length, path);
   return readIndex(block(index), index, path).flatMap(({ handle }) =>
     readEntries(block(handle), handle.offset, path).map(
       ({ key, value }) => `${hex(key)}=${hex(value)}`,

@@ -1,0 +1,160 @@
+// restoreVerification: "behind".
+import assert from "node:assert/strict";
+import { readFileSync, readdirSync, statSync, unlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { describe, test } from "vitest";
+import {
+  type KeyedStateBackend,
+  type KeyedStateBackendOptions,
+  MIB,
+  bytes,
+  fileSystemStorage,
+  openKeyedStateBackend,
+} from "../../../src/index.ts";
+import { temporaryDirectory } from "../../support/temporary-directory.ts";
+
+const rows = 6000;
+const valueOf = (key: number) => Buffer.alloc(1000, `${key}-`);
+
+class Place {
+  readonly root = temporaryDirectory();
+
+  open(options: Partial<KeyedStateBackendOptions> = {}): Promise<KeyedStateBackend> {
+    return openKeyedStateBackend({
+      workingDirectory: join(this.root, "work"),
+      checkpointStorage: fileSystemStorage(join(this.root, "checkpoints")),
+      restore: "latest",
+      memoryBudgetBytes: 24 * MIB,
+      lsm: { fileSizeBytes: MIB, compression: false },
+      restoreVerification: "behind",
+      ...options,
+    });
+  }
+
+  async fill(): Promise<void> {
+    const backend = await this.open({ restore: "latest-or-new" });
+    const state = backend.valueState({ name: "value", value: bytes });
+    for (let key = 0; key < rows; key++) {
+      backend.setCurrentKey(key);
+      state.update(valueOf(key));
+      if (backend.needsDrain) await backend.drained();
+    }
+    await backend.checkpoint();
+    await backend.close();
+  }
+
+  /** Stored table files, the largest first. */
+  tables(): string[] {
+    const directory = join(this.root, "checkpoints", "files");
+    const paths = readdirSync(directory).map((name) => join(directory, name));
+    return paths.sort((a, b) => statSync(b).size - statSync(a).size).slice(0, -1);
+  }
+
+  damage(path: string, change: (data: Buffer) => Buffer): void {
+    const data = change(readFileSync(path));
+    unlinkSync(path); // Not through the link that others may have.
+    writeFileSync(path, data);
+  }
+}
+
+function readAll(backend: KeyedStateBackend): void {
+  const state = backend.valueState({ name: "value", value: bytes });
+  for (let key = 0; key < rows; key += 7) {
+    backend.setCurrentKey(key);
+    assert.deepEqual(Buffer.from(state.value()!), valueOf(key));
+  }
+}
+
+describe('restoreVerification "behind"', () => {
+  test("serves every row, then a checkpoint completes and nothing is left behind", async () => {
+    const place = new Place();
+    await place.fill();
+    const backend = await place.open();
+    assert.ok(backend.stats().unverifiedFiles >= 0);
+    readAll(backend);
+    await backend.checkpoint();
+    assert.equal(backend.stats().unverifiedFiles, 0);
+    while (readdirSync(join(place.root, "work")).some((name) => name.startsWith("fetch-"))) {
+      await delay(5);
+    }
+    await backend.close();
+    const again = await place.open({ restoreVerification: "before" });
+    readAll(again);
+    await again.close();
+  });
+
+  test("a flipped byte in a row poisons, and no checkpoint completes", async () => {
+    const place = new Place();
+    await place.fill();
+    const path = place.tables()[0]!;
+    place.damage(path, (data) => {
+      data[1000]! ^= 1;
+      return data;
+    });
+    const checkpoints = readdirSync(join(place.root, "checkpoints", "metadata"));
+    const backend = await place.open();
+    const stopped = new Promise<unknown>((resolve) => {
+      const { signal } = backend;
+      if (signal.aborted) resolve(signal.reason);
+      signal.addEventListener("abort", () => resolve(signal.reason));
+    });
+    const failure = await backend.checkpoint().catch((error: unknown) => error);
+    assert.equal((failure as { code: string }).code, "VARVE_POISONED");
+    const reason = (await stopped) as Error & { code: string };
+    assert.equal(reason.code, "VARVE_POISONED");
+    assert.match(String((reason.cause as Error).message), /SHA-256/);
+    assert.throws(() => backend.setCurrentKey(1), { code: "VARVE_POISONED" });
+    await backend.close();
+    assert.deepEqual(readdirSync(join(place.root, "checkpoints", "metadata")), checkpoints);
+    assert.deepEqual(
+      readdirSync(join(place.root, "work")).filter((name) => name.startsWith("fetch-")),
+      [],
+    );
+  });
+
+  test.each<[string, (data: Buffer) => Buffer]>([
+    ["cut", (data) => data.subarray(0, -1)],
+    [
+      "with a damaged footer",
+      (data) => {
+        data[data.length - 1]! ^= 1;
+        return data;
+      },
+    ],
+    [
+      "with a damaged index",
+      (data) => {
+        data[data.length - 100]! ^= 1;
+        return data;
+      },
+    ],
+  ])("a table %s is refused before the first read", async (_what, change) => {
+    const place = new Place();
+    await place.fill();
+    place.damage(place.tables()[0]!, change);
+    await assert.rejects(place.open(), { code: "VARVE_CORRUPTION" });
+    const left = readdirSync(join(place.root, "work")).filter((name) => !name.startsWith("lock"));
+    assert.deepEqual(left, []);
+  });
+
+  test("closing before all is verified waits for nothing", async () => {
+    const place = new Place();
+    await place.fill();
+    const backend = await place.open();
+    const checkpoint = backend.checkpoint().catch((error: unknown) => error);
+    await backend.close();
+    const outcome = (await checkpoint) as { code?: string };
+    assert.ok(outcome.code === undefined || outcome.code === "VARVE_CHECKPOINT_ABORTED");
+    const left = readdirSync(join(place.root, "work")).filter((name) => !name.startsWith("lock"));
+    assert.deepEqual(left, []);
+  });
+
+  test("is refused for the memory backend", async () => {
+    const place = new Place();
+    await assert.rejects(
+      place.open({ backend: "memory", policy: "full", restore: "latest-or-new" }),
+      { code: "VARVE_INVALID_ARGUMENT", message: /restoreVerification/ },
+    );
+  });
+});
