@@ -91,6 +91,7 @@ export async function openCheckpointStore(
   options: CheckpointStoreOptions,
 ): Promise<CheckpointStore> {
   await options.storage.open();
+  await loadFrameChecksum(); // Compiled now, not in the first checkpoint.
   return new CheckpointStore(options, await scanRetained(options.storage, options.pool));
 }
 

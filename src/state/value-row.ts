@@ -20,7 +20,6 @@ const findShort = findShortReference;
 const spreadHash = spread;
 const UNITS_SHIFT: number = CHUNK_UNITS_SHIFT;
 const NOT_ABSENT_BELOW: number = ~RecordFlag.absentBelow;
-const NOT_PLAIN: number = RecordFlag.clean | RecordFlag.tombstone;
 
 /** How values are written: in place as a double, in place as two words, or by the serializer. */
 const FORM_F64 = 1;
@@ -46,8 +45,6 @@ export abstract class ValueRowState<T> extends BufferedState {
   private readonly _i32: Int32Array;
   private readonly _f64: Float64Array;
   private readonly _hotReads: Float64Array;
-  /** No namespaces: a number key gives the row key without the scratch area. */
-  private readonly _isDirect: boolean;
   private readonly _seed: number;
   private readonly _stateHigh: number;
   private readonly _stateLow: number;
@@ -69,7 +66,6 @@ export abstract class ValueRowState<T> extends BufferedState {
     this._i32 = host.buffer.i32;
     this._f64 = host.buffer.f64;
     this._hotReads = host.buffer.counters;
-    this._isDirect = !schema.namespaces;
     this._seed = this.address.seed;
     this._stateHigh = this.address.stateHigh;
     this._stateLow = this.address.stateLow;
@@ -122,21 +118,6 @@ export abstract class ValueRowState<T> extends BufferedState {
     return this._deserialize();
   }
 
-  /** The newest record of the row if the key is a number and the row is in the buffer, else 0. */
-  private _findShort(): number {
-    const context = this._context;
-    if (!context.isShort || !this._isDirect) return 0;
-    return findShort(
-      this._index,
-      this._i32,
-      spreadHash(context.hash ^ this._seed),
-      context.groupWord | this._stateHigh,
-      context.tagWord | this._stateLow,
-      context.high,
-      context.low,
-    );
-  }
-
   private _locateSlowly(): number {
     const { buffer } = this;
     const row = this.address.root();
@@ -175,8 +156,8 @@ export abstract class ValueRowState<T> extends BufferedState {
   }
 
   protected write(value: T): void {
-    const unit = this._unit;
-    if (unit > 0 && this._epoch === this._epochs.value && typeof value === "number") {
+    const unit = this._epoch === this._epochs.value ? this._unit : this._findPlain();
+    if (unit > 0 && typeof value === "number") {
       if (this._form === FORM_F64) {
         this._f64[unit] = value;
         return;
@@ -187,6 +168,27 @@ export abstract class ValueRowState<T> extends BufferedState {
       }
     }
     this._writeSlowly(value);
+  }
+
+  /** Place of the value if it may be overwritten as it is, for a write that no read came before. */
+  private _findPlain(): number {
+    const context = this._context;
+    if (context.isShort !== true || this._form === FORM_SERIALIZED) return 0;
+    const reference = findShort(
+      this._index,
+      this._i32,
+      spreadHash(context.hash ^ this._seed),
+      context.groupWord | this._stateHigh,
+      context.tagWord | this._stateLow,
+      context.high,
+      context.low,
+    );
+    if (reference === 0) return 0;
+    const word1 = this._i32[(reference << 1) + 1]!;
+    if ((word1 & NOT_ABSENT_BELOW) !== PLAIN_SHORT_VALUE) return 0;
+    const ledger = this._ledger;
+    if (ledger.generation[reference >>> UNITS_SHIFT] !== ledger.active) return 0;
+    return reference + SHORT_VALUE_UNITS;
   }
 
   private _writeSlowly(value: T): void {
@@ -215,21 +217,11 @@ export abstract class ValueRowState<T> extends BufferedState {
   /** Unit of the 8 value bytes of a dirty record of the active generation. */
   private _reserveNumber(): number {
     const isAbsent = this._epoch === this._epochs.value && this._unit === ABSENT;
-    const found = isAbsent ? 0 : this._findShort();
-    if (found !== 0 && this._isPlainActive(found)) return found + SHORT_VALUE_UNITS;
     const row = this.address.root();
     const reference = this.buffer.reserve(row, RowKind.value, 8, 8, isAbsent);
     const unit = reference + 2 + ((row.length + 7) >>> 3);
     this._remember(reference, unit);
     return unit;
-  }
-
-  private _isPlainActive(reference: number): boolean {
-    const { ledger, i32 } = this.buffer;
-    return (
-      ledger.generation[reference >>> UNITS_SHIFT] === ledger.active &&
-      (i32[(reference << 1) + 1]! & NOT_PLAIN) === 0
-    );
   }
 
   private _writeSerialized(value: T): void {

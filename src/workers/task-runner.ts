@@ -23,6 +23,10 @@ type Tasks = {
 };
 
 const tasks: Tasks = {
+  async warmUp(_request, context) {
+    await context.tools();
+    return {};
+  },
   hashFile,
   verifyFile,
   checkTables,

@@ -23,6 +23,11 @@ export interface PackedDumpFile {
 }
 
 export interface WorkerTasks {
+  /** Loads what the other tasks need. */
+  readonly warmUp: {
+    readonly request: Readonly<Record<never, never>>;
+    readonly response: Readonly<Record<never, never>>;
+  };
   /** SHA-256 of a local file. */
   readonly hashFile: {
     readonly request: { readonly path: string };

@@ -6,8 +6,8 @@ import { InvalidArgumentError } from "../errors.ts";
 import type { TaskMessage, TaskReply } from "./tasks.ts";
 import type { TaskThreads } from "./worker-pool.ts";
 
-/** A thread takes about 20 ms to start: it stays for a while. */
-const idleTimeoutMs = 30_000;
+/** A thread takes about 20 ms to start: it stays from one checkpoint to the next. */
+const idleTimeoutMs = 600_000;
 /** Any long time: the interval exists for its reference to the event loop. */
 const keepAliveMs = 2_147_483_647;
 

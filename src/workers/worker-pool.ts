@@ -3,7 +3,7 @@
 //   W1. Once `submit` has rejected, no thread works on that task any more: its files may be removed.
 //   W2. A task whose thread died is repeated once, on another one; then it fails.
 //   W3. Idle threads do not keep the process alive; a task that is under way does.
-import type { Environment } from "../api/environment.ts";
+import type { Environment, Timers } from "../api/environment.ts";
 import { integerOption } from "../common/options.ts";
 import { NodeFileSystem } from "../environment/node-file-system.ts";
 import { ClosedError, StorageError } from "../errors.ts";
@@ -53,6 +53,8 @@ export interface TaskThreads {
 }
 
 const threadsMax = 64;
+/** After opening, which has enough to do. */
+const warmUpDelayMs = 100;
 
 export async function openWorkerPool(options: WorkerPoolOptions): Promise<WorkerPool> {
   const { environment } = options;
@@ -66,11 +68,13 @@ export async function openWorkerPool(options: WorkerPoolOptions): Promise<Worker
     65_536,
   );
   const { fileSystem } = environment;
-  const taskThreads: TaskThreads =
-    fileSystem instanceof NodeFileSystem
-      ? startThreads(threads)
-      : { run: (message) => runTask(message, fileSystem), close: () => Promise.resolve() };
-  return new Pool(taskThreads, threads, threads + queueLengthMax);
+  const hasThreads = fileSystem instanceof NodeFileSystem;
+  const taskThreads: TaskThreads = hasThreads
+    ? startThreads(threads)
+    : { run: (message) => runTask(message, fileSystem), close: () => Promise.resolve() };
+  const pool = new Pool(taskThreads, threads, threads + queueLengthMax);
+  if (hasThreads) void pool.warmUp(environment.timers);
+  return pool;
 }
 
 /** For tests of what happens when threads fail. */
@@ -134,6 +138,17 @@ class Pool implements WorkerPool {
       this.#running.delete(run);
       this.#givePlace();
     }
+  }
+
+  /** Starts the threads before the first checkpoint needs them: that takes the main thread's time. */
+  async warmUp(timers: Timers): Promise<void> {
+    await timers.delay(warmUpDelayMs);
+    if (this.#closed !== undefined) return;
+    const tasks = Array.from({ length: this.threads }, () => {
+      const state = new Int32Array(new SharedArrayBuffer(4));
+      return this.#taskThreads.run({ name: "warmUp", request: {}, state, isRepeated: false });
+    });
+    await Promise.allSettled(tasks); // What keeps a thread from starting is told by the first task.
   }
 
   async close(): Promise<void> {
