@@ -169,7 +169,28 @@ export class ListRowsOfState {
 
   /** Makes these elements the whole list. No older rows of it may remain unaccounted for. */
   private _store(elements: Uint8Array, isAbsent: boolean): void {
-    this._write(listRows(this._changeNumber, elements), isAbsent);
+    if (elements.length <= LIST_PACKED_BYTES_MAX) this._storePacked(elements, isAbsent);
+    else this._write(listRows(this._changeNumber, elements), isAbsent);
+  }
+
+  /** As `listRows` would encode it, straight into the record. */
+  private _storePacked(elements: Uint8Array, isAbsent: boolean): void {
+    const buffer = this._buffer;
+    const change = this._changeNumber;
+    const bytes = ROOT_HEADER_BYTES + elements.length;
+    const capacity = bytes + Math.min(SLACK_BYTES_MAX >> 1, bytes >> 1);
+    const row = this._address.root();
+    const reference = buffer.reserve(row, RowKind.listPacked, bytes, capacity, isAbsent);
+    const offset = buffer.valueOffset(reference);
+    this._stampChange(offset, change);
+    copyBytes(elements, 0, elements.length, buffer.u8, offset + ROOT_HEADER_BYTES);
+  }
+
+  /** Into the root's header: up to which change appends are part of the row. */
+  private _stampChange(offset: number, change: number): void {
+    const { i32 } = this._buffer;
+    i32[offset >>> 2] = change;
+    i32[(offset >>> 2) + 1] = Math.floor(change / 4_294_967_296);
   }
 
   private get _changeNumber(): number {
@@ -183,9 +204,7 @@ export class ListRowsOfState {
       this._put(this._address.node(index), row, isAbsent);
     }
     const reference = this._put(this._address.root(), rows.root, isAbsent);
-    const word = buffer.valueOffset(reference) >>> 2;
-    buffer.i32[word] = change;
-    buffer.i32[word + 1] = Math.floor(change / 4_294_967_296);
+    this._stampChange(buffer.valueOffset(reference), change);
   }
 
   private _put(
@@ -279,6 +298,11 @@ export class ListRowsOfState {
     if (elements.length === 0) {
       this._removeChunks(0, chunksBefore);
       this._buffer.remove(this._address.root(), false);
+      return;
+    }
+    if (elements.length <= LIST_PACKED_BYTES_MAX) {
+      this._storePacked(elements, false);
+      if (chunksBefore > 0) this._removeChunks(0, chunksBefore);
       return;
     }
     const rows = listRows(this._changeNumber, elements);
