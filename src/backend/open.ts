@@ -8,6 +8,7 @@ import { typedFileError } from "../environment/typed-error.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import { toHex } from "../format/hex.ts";
 import { lockDirectory } from "../lsm/directory-lock.ts";
+import { DrainThread } from "../lsm/drain-thread.ts";
 import { LsmStore } from "../lsm/lsm-store.ts";
 import { Epochs } from "../memory/epochs.ts";
 import type { ColdTier } from "../memory/buffer-contracts.ts";
@@ -91,6 +92,7 @@ async function open(
   const { workingDirectory, environment } = resolved;
   const lock = await lockDirectory(environment, workingDirectory);
   undo.add(() => lock.release());
+  const thread = resolved.backend === "lsm" ? spawnThread(environment, undo) : undefined;
   await clearWorkingDirectory(environment, workingDirectory);
   const source = await findRestoreSource(resolved);
   const host = await obtainHost(options, environment, undo);
@@ -108,8 +110,19 @@ async function open(
   undo.add(() => store.close());
   const trace: RestoreTrace = {};
   if (source !== undefined) trace.checkpointId = source.restored.checkpointId;
-  const assembly = new Assembly(resolved, environment, host, store, source, undo);
+  const assembly = new Assembly(resolved, environment, host, store, source, undo, thread);
   return restoreTracing.tracePromise(() => assembly.build(shareBytes, confirmations), trace);
+}
+
+/** Its code loads while the rest is prepared. */
+function spawnThread(environment: Environment, undo: Undo): Promise<DrainThread> {
+  const thread = DrainThread.spawn(environment.fileSystem);
+  const end = thread.then(
+    (spawned) => () => spawned.terminate(),
+    () => () => Promise.resolve(), // Told by the store, which awaits it.
+  );
+  undo.add(async () => (await end)());
+  return thread;
 }
 
 async function obtainHost(
@@ -135,6 +148,7 @@ class Assembly {
   readonly #context: KeyContext;
   readonly #catalog: StateCatalog;
   readonly #changeNumberBase: number;
+  readonly #thread: Promise<DrainThread> | undefined;
   #buffer: WriteBuffer | undefined = undefined;
 
   constructor(
@@ -144,8 +158,10 @@ class Assembly {
     store: CheckpointStore,
     source: RestoreSource | undefined,
     undo: Undo,
+    thread: Promise<DrainThread> | undefined,
   ) {
     this.#options = options;
+    this.#thread = thread;
     this.#environment = environment;
     this.#host = host;
     this.#store = store;
@@ -300,6 +316,7 @@ class Assembly {
       directory,
       lsm,
       arena: chunks.arena,
+      thread: this.#thread,
     });
     this.#undo.add(() => store.close());
     const isBehind = restored !== undefined && restored.unverified.length > 0;

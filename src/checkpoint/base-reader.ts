@@ -16,6 +16,8 @@ import { fileName } from "./layout.ts";
 
 /** Files fetched and verified at a time: enough to keep a pool of hashing threads busy. */
 const concurrencyMax = 8;
+/** So many are decoded and checked within the time that a thread takes to start. */
+const smallFiles = 100;
 
 export type ListEntry = SstListEntry | DumpListEntry;
 
@@ -61,7 +63,8 @@ export async function readFileList(
   const bytes = await storage.read(name, base.fileList.lengthBytes);
   if (bytes === undefined) throw missing(name);
   const request = { bytes, expected: base.fileList, file: name };
-  const { list } = await pool.submit("decodeFileList", request, { signal });
+  const isSmall = base.fileCount <= smallFiles;
+  const { list } = await pool.submit("decodeFileList", request, { signal, isSmall });
   const totalBytes = list.files.reduce((sum, file) => sum + file.lengthBytes, 0);
   const isAsDescribed =
     list.kind === base.kind &&
@@ -108,6 +111,7 @@ async function checkDeferred(
   pool: WorkerPool,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  const isSmall = files.length <= smallFiles;
   const taskFiles = Math.ceil(files.length / (2 * pool.threads));
   const batches: { path: string; lengthBytes: number; file: string }[][] = [];
   for (const [index, { entry, path }] of files.entries()) {
@@ -116,7 +120,7 @@ async function checkDeferred(
     else batches.at(-1)!.push(file);
   }
   await runBounded(batches, pool.threads, signal, async (batch, stop) => {
-    await pool.submit("checkTables", { files: batch }, { signal: stop });
+    await pool.submit("checkTables", { files: batch }, { signal: stop, isSmall });
   });
 }
 

@@ -4,7 +4,7 @@ import type { CapturedSet } from "./capture.ts";
 import type { DrainRequest, DrainResult } from "./drain-request.ts";
 import type { LsmOptions } from "./level-database.ts";
 
-/** What the thread is started with. */
+/** What the thread opens. */
 export interface DrainThreadData {
   readonly realPath: string;
   readonly lsm: LsmOptions;
@@ -14,7 +14,8 @@ export interface DrainThreadData {
 
 /** One request in, one result out, per kind. */
 export interface DrainCalls {
-  readonly open: { readonly request: undefined; readonly result: undefined };
+  /** The first request. */
+  readonly open: { readonly request: DrainThreadData; readonly result: undefined };
   readonly drain: { readonly request: DrainRequest; readonly result: DrainResult };
   readonly capture: {
     readonly request: { readonly directory: string; readonly known: ReadonlySet<number> };

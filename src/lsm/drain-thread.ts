@@ -29,18 +29,12 @@ export class DrainThread {
   readonly #worker: Worker;
   readonly #pending = new Map<number, PendingCall>();
   readonly #exit: Promise<void>;
-  readonly #onPoisoned: (failure: StateBackendError) => void;
+  #onPoisoned: (failure: StateBackendError) => void = () => undefined;
   #state: State = { kind: "running" };
   #nextId = 0;
 
-  private constructor(
-    entry: URL,
-    data: DrainThreadData,
-    onPoisoned: (failure: StateBackendError) => void,
-  ) {
-    this.#onPoisoned = onPoisoned;
+  private constructor(entry: URL) {
     this.#worker = new Worker(entry, {
-      workerData: data,
       name: "varve-drain",
       // Its garbage is small and short-lived; V8's default of 48 MB would be outside the budget.
       resourceLimits: { maxYoungGenerationSizeMb: 8 },
@@ -58,27 +52,30 @@ export class DrainThread {
     });
   }
 
-  /** `onPoisoned` hears of a failure after which the thread refuses everything. */
-  static async start(
-    fileSystem: FileSystem,
-    data: DrainThreadData,
-    onPoisoned: (failure: StateBackendError) => void,
-    entry: URL = defaultEntry,
-  ): Promise<DrainThread> {
+  /** Begins to load the thread's code; `open` comes before anything else. */
+  static async spawn(fileSystem: FileSystem, entry: URL = defaultEntry): Promise<DrainThread> {
     const path = fileURLToPath(entry);
     if ((await fileSystem.stat(path)) === undefined) {
       throw new InvalidArgumentError(
         `the worker file ${path} does not exist: a bundler left it behind; mark "varve" as external`,
       );
     }
-    const thread = new DrainThread(entry, data, onPoisoned);
+    return new DrainThread(entry);
+  }
+
+  /** `onPoisoned` hears of a failure after which the thread refuses everything. */
+  async open(
+    data: DrainThreadData,
+    onPoisoned: (failure: StateBackendError) => void,
+  ): Promise<void> {
+    this.#onPoisoned = onPoisoned;
+    if (this.#state.kind === "ended") onPoisoned(this.#state.error);
     try {
-      await thread.call("open", undefined);
+      await this.call("open", data);
     } catch (error) {
-      await thread.terminate();
+      await this.terminate();
       throw error;
     }
-    return thread;
   }
 
   /** Rejects with a typed error. */

@@ -1,8 +1,8 @@
 // Entry of the drain thread: one thread per LsmStore, sharing the store's database handle.
-//   W1. The owner opened the database before it started this thread, and closes it after this thread
-//       has ended: the first opener's block cache is the one in use.
+//   W1. The owner opens the database before it has this thread open it, and closes it after this
+//       thread has ended: the first opener's block cache is the one in use.
 //   W2. Every request gets exactly one answer.
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort } from "node:worker_threads";
 import { nodeEnvironment } from "../environment/node-environment.ts";
 import { assert, unreachable } from "../common/assert.ts";
 import { ControlBlock } from "./control-block.ts";
@@ -13,8 +13,6 @@ import { openLevelDatabase } from "./level-database.ts";
 
 assert(parentPort !== null, "the drain thread has a parent");
 const port = parentPort;
-const data = workerData as DrainThreadData;
-const control = new ControlBlock(data.control);
 
 let service: DrainService | undefined;
 /** The tail of the queue: requests run in order, one at a time. */
@@ -42,7 +40,7 @@ async function answer(message: DrainCallMessage): Promise<void> {
 
 async function serve(message: DrainCallMessage): Promise<DrainAnswerMessage["result"]> {
   if (message.kind === "open") {
-    await open();
+    await open(message.request);
     return undefined;
   }
   assert(service !== undefined, "the drain thread was opened first");
@@ -61,12 +59,10 @@ async function serve(message: DrainCallMessage): Promise<DrainAnswerMessage["res
   }
 }
 
-async function open(): Promise<void> {
-  const database = await openLevelDatabase(data.realPath, data.lsm, {
-    shared: true,
-    createIfMissing: false,
-  });
-  service = new DrainService(nodeEnvironment(), data.realPath, database, control, data.arena);
+async function open({ realPath, lsm, arena, control }: DrainThreadData): Promise<void> {
+  const database = await openLevelDatabase(realPath, lsm, { shared: true, createIfMissing: false });
+  const block = new ControlBlock(control);
+  service = new DrainService(nodeEnvironment(), realPath, database, block, arena);
 }
 
 function send(message: DrainAnswerMessage, transfer: ArrayBuffer[]): void {

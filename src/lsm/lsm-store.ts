@@ -34,6 +34,8 @@ export interface LsmStoreOptions {
   readonly lsm: LsmOptions;
   /** The arena that drains read. */
   readonly arena: SharedArrayBuffer;
+  /** Spawned ahead, since that takes a while. @defaultValue spawned now */
+  readonly thread?: Promise<DrainThread> | undefined;
   /** For tests. @defaultValue the one beside this file */
   readonly workerEntry?: URL | undefined;
 }
@@ -53,6 +55,22 @@ export class LsmStore {
   }
 
   static async open(options: LsmStoreOptions): Promise<LsmStore> {
+    const { environment } = options;
+    const spawning =
+      options.thread ?? DrainThread.spawn(environment.fileSystem, options.workerEntry);
+    spawning.catch(() => undefined); // Told below.
+    try {
+      return await LsmStore.#open(options, spawning);
+    } catch (error) {
+      await spawning.then(
+        (thread) => thread.terminate(),
+        () => undefined,
+      );
+      throw error;
+    }
+  }
+
+  static async #open(options: LsmStoreOptions, spawning: Promise<DrainThread>): Promise<LsmStore> {
     const { environment, lsm, arena } = options;
     const realPath = await prepareDirectory(environment, options.directory);
     const mode = { shared: true, createIfMissing: true };
@@ -62,14 +80,11 @@ export class LsmStore {
     const control = new ControlBlock();
     const store = new LsmStore(environment, database, control);
     try {
-      store.#thread = await DrainThread.start(
-        environment.fileSystem,
-        { realPath, lsm, arena, control: control.buffer },
-        (failure) => {
-          store.#failure ??= failure;
-        },
-        options.workerEntry,
-      );
+      store.#thread = await spawning;
+      const data = { realPath, lsm, arena, control: control.buffer };
+      await store.#thread.open(data, (failure) => {
+        store.#failure ??= failure;
+      });
     } catch (error) {
       await database.close();
       throw error;
