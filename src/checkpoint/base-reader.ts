@@ -16,8 +16,10 @@ import { fileName } from "./layout.ts";
 
 /** Files fetched and verified at a time: enough to keep a pool of hashing threads busy. */
 const concurrencyMax = 8;
-/** So many are decoded and checked within the time that a thread takes to start. */
-const smallFiles = 100;
+/** Within the time that a thread takes to start: lists of so many files are decoded here, */
+const decodedHereMax = 5000;
+/** and so many tables are checked. */
+const checkedHereMax = 1000;
 
 export type ListEntry = SstListEntry | DumpListEntry;
 
@@ -63,7 +65,7 @@ export async function readFileList(
   const bytes = await storage.read(name, base.fileList.lengthBytes);
   if (bytes === undefined) throw missing(name);
   const request = { bytes, expected: base.fileList, file: name };
-  const isSmall = base.fileCount <= smallFiles;
+  const isSmall = base.fileCount <= decodedHereMax;
   const { list } = await pool.submit("decodeFileList", request, { signal, isSmall });
   const totalBytes = list.files.reduce((sum, file) => sum + file.lengthBytes, 0);
   const isAsDescribed =
@@ -91,8 +93,13 @@ export async function fetchBase(request: FetchBaseRequest): Promise<FetchedBase>
   await requireFetchSpace(storage, environment.fileSystem, directory, wanted);
   await runBounded(files, concurrencyMax, signal, async ({ entry, path }, stop) => {
     const name = fileName(entry.id);
-    await checkStored(storage, entry);
-    await storage.fetchFile(name, path, { signal: stop });
+    if (!defer(entry)) await checkStored(storage, entry);
+    try {
+      await storage.fetchFile(name, path, { signal: stop });
+    } catch (cause) {
+      if (defer(entry)) await checkStored(storage, entry); // Tells what is wrong, if it is the file.
+      throw cause;
+    }
     if (defer(entry)) return;
     const { lengthBytes, sha256 } = entry;
     await pool.submit("verifyFile", { path, lengthBytes, sha256, file: name }, { signal: stop });
@@ -105,21 +112,22 @@ export async function fetchBase(request: FetchBaseRequest): Promise<FetchedBase>
   return { list, files };
 }
 
-/** In few tasks: each takes much less than the trip to a worker. */
+/** On this thread up to a number: each takes much less than the trip to a worker. */
 async function checkDeferred(
   files: readonly FetchedFile[],
   pool: WorkerPool,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const isSmall = files.length <= smallFiles;
-  const taskFiles = Math.ceil(files.length / (2 * pool.threads));
-  const batches: { path: string; lengthBytes: number; file: string }[][] = [];
-  for (const [index, { entry, path }] of files.entries()) {
-    const file = { path, lengthBytes: entry.lengthBytes, file: fileName(entry.id) };
-    if (index % taskFiles === 0) batches.push([file]);
-    else batches.at(-1)!.push(file);
-  }
-  await runBounded(batches, pool.threads, signal, async (batch, stop) => {
+  const isSmall = files.length <= checkedHereMax;
+  const lanes = isSmall ? concurrencyMax : pool.threads;
+  const batches = Array.from({ length: Math.min(lanes, files.length) }, (_, lane) =>
+    files
+      .filter((_file, index) => index % lanes === lane)
+      .map(({ entry, path }) => {
+        return { path, lengthBytes: entry.lengthBytes, file: fileName(entry.id) };
+      }),
+  );
+  await runBounded(batches, lanes, signal, async (batch, stop) => {
     await pool.submit("checkTables", { files: batch }, { signal: stop, isSmall });
   });
 }

@@ -16,6 +16,9 @@ import { typedFailure } from "./failure.ts";
 import { CURRENT_NAME, manifestName, sstName } from "./file-names.ts";
 import { linkOrCopy } from "./link-file.ts";
 
+/** Files linked at a time. */
+const LINK_LANES = 8;
+
 /** An SST to restore; the number is the one it gets, which need not be the one it had. */
 export interface RestoredFile extends LevelFile {
   /** Where its bytes are. They are linked, and never modified by LevelDB. */
@@ -76,17 +79,41 @@ async function linkFiles(
   files: readonly RestoredFile[],
 ): Promise<RestoredDirectory> {
   let copiedFiles = 0;
-  for (const file of files) {
-    const target = join(directory, sstName(file.number));
-    const outcome = await linkOrCopy(fileSystem, file.path, target);
-    if (outcome === "absent") throw new CorruptionError("an SST is missing", file.path, 0);
-    if (outcome === "copied") copiedFiles++;
-    const stat = await fileSystem.stat(target);
-    if (stat?.kind !== "file" || stat.sizeBytes !== file.sizeBytes) {
-      throw new CorruptionError("an SST has another size than recorded", file.path, 0);
+  let next = 0;
+  let hasFailed = false;
+  const lane = async (): Promise<void> => {
+    while (next < files.length && !hasFailed) {
+      const file = files[next++]!;
+      if (await linkFile(fileSystem, directory, file)) copiedFiles++;
     }
+  };
+  const lanes = Array.from({ length: LINK_LANES }, () =>
+    lane().catch((error: unknown) => {
+      hasFailed = true;
+      throw error;
+    }),
+  );
+  // All have ended before the directory may be removed.
+  for (const outcome of await Promise.allSettled(lanes)) {
+    if (outcome.status === "rejected") throw outcome.reason;
   }
   return { linkedFiles: files.length - copiedFiles, copiedFiles };
+}
+
+/** Whether it had to be copied. */
+async function linkFile(
+  fileSystem: FileSystem,
+  directory: string,
+  file: RestoredFile,
+): Promise<boolean> {
+  const target = join(directory, sstName(file.number));
+  const outcome = await linkOrCopy(fileSystem, file.path, target);
+  if (outcome === "absent") throw new CorruptionError("an SST is missing", file.path, 0);
+  const stat = await fileSystem.stat(target);
+  if (stat?.kind !== "file" || stat.sizeBytes !== file.sizeBytes) {
+    throw new CorruptionError("an SST has another size than recorded", file.path, 0);
+  }
+  return outcome === "copied";
 }
 
 async function writeDurably(

@@ -15,8 +15,8 @@ import {
 import { TaskStopped } from "./tasks.ts";
 import type { TaskContext, WorkerTasks } from "./tasks.ts";
 
-/** Everything after the data blocks of a file of 8 MiB; longer ends take a second read. */
-const END_BYTES = 262_144;
+/** Most often everything after the data blocks; longer ends take a second read. */
+const END_BYTES = 98_304;
 
 export async function checkTables(
   { files }: WorkerTasks["checkTables"]["request"],

@@ -157,4 +157,35 @@ describe('restoreVerification "behind"', () => {
       { code: "VARVE_INVALID_ARGUMENT", message: /restoreVerification/ },
     );
   });
+
+  test("a branch copies nothing and disturbs neither the job nor the checkpoint", async () => {
+    const place = new Place();
+    await place.fill();
+    const job = await place.open({ restoreVerification: "before" });
+    const branch = await place.open({
+      workingDirectory: join(place.root, "branch-work"),
+      checkpointStorage: fileSystemStorage(join(place.root, "branch")),
+      restore: join(place.root, "checkpoints"),
+    });
+    readAll(branch);
+    const state = branch.valueState({ name: "value", value: bytes });
+    for (let key = 0; key < rows; key++) {
+      branch.setCurrentKey(key);
+      state.update(Buffer.from("other"));
+    }
+    await branch.checkpoint();
+    assert.equal(branch.stats().copiedFiles, 0);
+    // The job goes on, and deletes the checkpoint that the branch came from.
+    for (let round = 0; round < 3; round++) await job.checkpoint();
+    readAll(job);
+    for (let key = 0; key < rows; key += 7) {
+      branch.setCurrentKey(key);
+      assert.equal(Buffer.from(state.value()!).toString(), "other");
+    }
+    await branch.close();
+    await job.close();
+    const again = await place.open();
+    readAll(again);
+    await again.close();
+  });
 });
