@@ -22,6 +22,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   state: `${ENGINE} memory`,
   backend: `${ENGINE} memory lsm checkpoint state`,
   testing: "index.ts errors.ts api environment",
+  inspect: `${ENGINE} checkpoint state`,
   cli: "errors.ts api common checkpoint environment format workers",
   "index.ts": "errors.ts api common diagnostics.ts checkpoint state backend",
 };
