@@ -1,0 +1,148 @@
+// The retained checkpoints of a storage: sizes, and which files they share.
+import type { CheckpointPolicy, KeyGroupRange, SharedFile } from "../api/keyed-state-backend.ts";
+import { CheckpointReader, isUnreadable } from "../checkpoint/checkpoint-reader.ts";
+import { metadataName } from "../checkpoint/layout.ts";
+import { CheckpointNotFoundError, InvalidArgumentError } from "../errors.ts";
+import type { BackendKind, CheckpointMetadata } from "../format/metadata.ts";
+import { type CheckpointSource, type LocationOptions, locate } from "./checkpoint-location.ts";
+import { FingerprintReader } from "./fingerprint.ts";
+import { OpenCheckpoint } from "./open-checkpoint.ts";
+
+/** A checkpoint that can be read. Sizes in bytes, file lists included. */
+export interface ListedCheckpoint {
+  readonly checkpointId: number;
+  readonly completionNumber: number;
+  readonly createdAtMs: number;
+  /** Since the checkpoint before it was created; undefined for the oldest that is retained. */
+  readonly sincePreviousMs: number | undefined;
+  readonly policy: CheckpointPolicy;
+  readonly backend: BackendKind;
+  readonly keyGroups: readonly KeyGroupRange[];
+  readonly states: readonly string[];
+  readonly fileCount: number;
+  readonly totalBytes: number;
+  /** Not in the checkpoint before it, and the rest; undefined for the oldest that is retained. */
+  readonly newBytes: number | undefined;
+  readonly sharedBytes: number | undefined;
+  /** In no other retained checkpoint: what deleting this one would give back. */
+  readonly uniqueBytes: number;
+  /** Path or name of its metadata. */
+  readonly location: string;
+}
+
+/** A checkpoint whose metadata or file lists cannot be read. */
+export interface DamagedCheckpoint {
+  readonly completionNumber: number;
+  readonly location: string;
+  readonly error: Error;
+}
+
+export interface CheckpointListing {
+  /** The newest first. */
+  readonly checkpoints: readonly ListedCheckpoint[];
+  readonly damaged: readonly DamagedCheckpoint[];
+  /** Ids of the retained checkpoints that have a file, by the file's id; ascending. */
+  readonly users: ReadonlyMap<string, readonly number[]>;
+}
+
+interface Loaded {
+  readonly metadata: CheckpointMetadata;
+  readonly files: readonly SharedFile[];
+}
+
+/** No checkpoints, if there are none. A job may go on meanwhile: what it deletes is left out. */
+export async function listCheckpoints(
+  source: CheckpointSource,
+  options: Pick<LocationOptions, "environment"> = {},
+): Promise<CheckpointListing> {
+  const { storage, completionNumber } = locate(source, options);
+  if (completionNumber !== undefined) {
+    throw new InvalidArgumentError("the path names one checkpoint: name the storage's root");
+  }
+  const reader = new CheckpointReader(storage);
+  const nameOf = (number: number): string => {
+    const name = metadataName(number);
+    return storage.locate?.(name) ?? name;
+  };
+  const loaded: Loaded[] = [];
+  const damaged: DamagedCheckpoint[] = [];
+  let oldest = 1;
+  for (let number = (await reader.findNewest()) ?? 0; number >= oldest; number--) {
+    try {
+      const metadata = await reader.load(number);
+      oldest = Math.max(oldest, metadata.oldestRetained);
+      loaded.push({ metadata, files: await loadFiles(reader, metadata) });
+    } catch (error) {
+      if (error instanceof CheckpointNotFoundError) break; // Deleted, and so is all below.
+      if (!isUnreadable(error)) throw error;
+      damaged.push({
+        completionNumber: number,
+        location: nameOf(number),
+        error: error as Error,
+      });
+    }
+  }
+  const users = usersOf(loaded);
+  const checkpoints = loaded.map(({ metadata, files }, index) => {
+    return describe(metadata, files, loaded[index + 1], users, nameOf(metadata.completionNumber));
+  });
+  return { checkpoints, damaged, users };
+}
+
+async function loadFiles(
+  { storage }: CheckpointReader,
+  metadata: CheckpointMetadata,
+): Promise<readonly SharedFile[]> {
+  const view = new OpenCheckpoint(storage, metadata, new FingerprintReader({}));
+  try {
+    return await view.files();
+  } finally {
+    await view.close();
+  }
+}
+
+function usersOf(loaded: readonly Loaded[]): Map<string, number[]> {
+  const users = new Map<string, number[]>();
+  for (const { metadata, files } of loaded.toReversed()) {
+    for (const { id } of files) {
+      const known = users.get(id);
+      if (known === undefined) users.set(id, [metadata.checkpointId]);
+      else known.push(metadata.checkpointId);
+    }
+  }
+  return users;
+}
+
+function describe(
+  metadata: CheckpointMetadata,
+  files: readonly SharedFile[],
+  previous: Loaded | undefined,
+  users: ReadonlyMap<string, readonly number[]>,
+  location: string,
+): ListedCheckpoint {
+  const { checkpointId, completionNumber, createdAtMs, policy, backendKind, handles } = metadata;
+  const isNext = previous?.metadata.completionNumber === completionNumber - 1;
+  const before = isNext ? new Set(previous.files.map(({ id }) => id)) : undefined;
+  const totalBytes = sum(files);
+  const newBytes = before && sum(files.filter(({ id }) => !before.has(id)));
+  return {
+    checkpointId,
+    completionNumber,
+    createdAtMs,
+    sincePreviousMs: isNext ? createdAtMs - previous.metadata.createdAtMs : undefined,
+    policy,
+    backend: backendKind,
+    keyGroups: handles.map(({ keyGroups }) => keyGroups),
+    states: [...new Set(handles.flatMap(({ states }) => states.map(({ name }) => name)))].sort(),
+    fileCount: files.length,
+    totalBytes,
+    newBytes,
+    sharedBytes: newBytes === undefined ? undefined : totalBytes - newBytes,
+    uniqueBytes: sum(files.filter(({ id }) => users.get(id)?.length === 1)),
+    location,
+  };
+}
+
+function sum(files: readonly SharedFile[]): number {
+  return files.reduce((bytes, { lengthBytes }) => bytes + lengthBytes, 0);
+}
