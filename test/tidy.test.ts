@@ -23,7 +23,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   backend: `${ENGINE} memory lsm checkpoint state`,
   testing: "index.ts errors.ts api environment",
   inspect: `${ENGINE} checkpoint state`,
-  cli: "errors.ts api common checkpoint environment format workers",
+  cli: "errors.ts api common environment inspect",
   "index.ts": "errors.ts api common diagnostics.ts checkpoint state backend",
 };
 

@@ -1,0 +1,22 @@
+// The command table: a command is a file of its own and a line here.
+import type { Command } from "./command.ts";
+import { copy } from "./commands/copy.ts";
+import { diff } from "./commands/diff.ts";
+import { exportCommand } from "./commands/export.ts";
+import { get } from "./commands/get.ts";
+import { inspect } from "./commands/inspect.ts";
+import { ls } from "./commands/ls.ts";
+import { scan } from "./commands/scan.ts";
+import { verify } from "./commands/verify.ts";
+
+/** In the order of the help. */
+export const commands: readonly Command[] = [
+  ls,
+  inspect,
+  verify,
+  get,
+  scan,
+  diff,
+  exportCommand,
+  copy,
+];
