@@ -16,6 +16,7 @@ import {
   utf8,
 } from "varve";
 import type { Environment } from "varve";
+import { type CheckpointView, openCheckpoint, verifyCheckpoint } from "varve/inspect";
 import { defineKeyedStateSuite, memoryEnvironment } from "varve/testing";
 
 interface Flight {
@@ -52,6 +53,13 @@ try {
   const { checkpointId } = await backend.checkpoint({ offset: 1 });
   assert.equal(checkpointId, 1);
   await backend.close();
+  const view: CheckpointView = await openCheckpoint(join(root, "checkpoints"));
+  assert.equal((await view.get("total", "LHR"))?.value, 1);
+  for await (const { value } of view.scan("last")) {
+    assert.deepEqual(value, [["x", { from: "LHR", delay: 3 }]]);
+  }
+  assert.ok((await verifyCheckpoint(view)).isIntact);
+  await view.close();
 } catch (error) {
   if (error instanceof StateBackendError) process.stderr.write(`${error.code} ${error.message}\n`);
   throw error;
