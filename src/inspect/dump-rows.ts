@@ -1,7 +1,7 @@
 // The rows of a dump, read frame by frame. Page: docs/formats/dump.md.
 //   D1. The SHA-256 of a file is verified before a frame of it is decompressed by native code.
-//   D2. Keys ascend within a frame and from frame to frame. Frames are found by their first keys,
-//       so what a search passes over is not looked at: `verify` is what reads every byte.
+//   D2. The keys that are read ascend. Frames are found by their first keys, so what a search passes
+//       over is not looked at.
 //   D3. A damaged file hides only the rows that may be in it: searches pass over it, and reading ends
 //       with its error where a range reaches it.
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
@@ -30,7 +30,8 @@ import type { Groups, Row, RowRange, RowSource } from "./row-source.ts";
 import { StoredFile } from "./stored-file.ts";
 
 /** Bytes of decompressed frames that are kept: those of a search, and of two cursors. */
-const FRAME_BYTES_KEPT = 8_388_608;
+const FRAME_BYTES_KEPT = 16_777_216;
+const BATCH_ROWS = 512;
 
 interface Frame {
   readonly offset: number;
@@ -52,7 +53,9 @@ export class DumpRows implements RowSource {
   readonly #storage: CheckpointStorage;
   readonly #entries: readonly DumpListEntry[];
   readonly #files: (Promise<DumpFile> | undefined)[];
-  readonly #frames = new BoundedCache<readonly Row[]>(FRAME_BYTES_KEPT);
+  readonly #frames = new BoundedCache<FrameRows>(FRAME_BYTES_KEPT);
+  /** Of the frames that searches looked at. */
+  readonly #firstKeys = new Map<string, Uint8Array>();
 
   constructor(storage: CheckpointStorage, list: DumpList) {
     this.#storage = storage;
@@ -70,16 +73,19 @@ export class DumpRows implements RowSource {
       const { frames, file } = await this.#open(place);
       for (let frame = place.frame; frame < frames.length; frame++) {
         const rows = await this.#rows({ file: place.file, frame });
-        const first = rows[0]!.key;
-        if (before !== undefined && Buffer.compare(before, first) >= 0) {
-          const { offset } = frames[frame]!;
-          throw new CorruptionError("keys of a dump do not ascend", file.name, offset); // D2
+        const end = range.lt === undefined ? rows.count : rows.lowerBound(range.lt);
+        for (let at = rows.lowerBound(range.gte); at < end; at += BATCH_ROWS) {
+          const batch = rows.slice(at, Math.min(end, at + BATCH_ROWS));
+          for (const { key } of batch) {
+            if (before !== undefined && Buffer.compare(before, key) >= 0) {
+              const { offset } = frames[frame]!;
+              throw new CorruptionError("keys of a dump do not ascend", file.name, offset); // D2
+            }
+            before = key;
+          }
+          yield batch;
         }
-        before = rows.at(-1)!.key;
-        const end = range.lt === undefined ? rows.length : lowerBound(rows, range.lt);
-        const part = rows.slice(lowerBound(rows, range.gte), end);
-        if (part.length > 0) yield part;
-        if (end < rows.length) return;
+        if (end < rows.count) return;
       }
     }
   }
@@ -93,7 +99,7 @@ export class DumpRows implements RowSource {
     const { frames } = await this.#open({ file, frame: 0 });
     const first = await this.#rows({ file, frame: 0 });
     const last = await this.#rows({ file, frame: frames.length - 1 });
-    return { first: groupOf(first[0]!), last: groupOf(last.at(-1)!) };
+    return { first: groupOf(first.key(0)), last: groupOf(last.key(last.count - 1)) };
   }
 
   /** The frame where rows from `gte` on may begin, and the first frame of each later file. */
@@ -129,8 +135,13 @@ export class DumpRows implements RowSource {
   }
 
   async #isAbove(place: Place, key: Uint8Array): Promise<boolean> {
-    const [first] = (await this.#rows(place)) as [Row];
-    return Buffer.compare(first.key, key) > 0;
+    const name = nameOf(place);
+    let first = this.#firstKeys.get(name);
+    if (first === undefined) {
+      first = new Uint8Array((await this.#rows(place)).key(0)); // A copy: not the whole frame.
+      this.#firstKeys.set(name, first);
+    }
+    return Buffer.compare(first, key) > 0;
   }
 
   async #open({ file }: Place): Promise<DumpFile> {
@@ -145,16 +156,24 @@ export class DumpRows implements RowSource {
     }
   }
 
-  async #rows(place: Place): Promise<readonly Row[]> {
+  async #rows(place: Place): Promise<FrameRows> {
     const { file, frames } = await this.#open(place);
     const frame = frames[place.frame]!;
-    const load = (): Promise<readonly Row[]> => readFrame(file, frame);
-    return this.#frames.get(`${place.file} ${place.frame}`, load, () => frame.header.rawLength);
+    const weight = frame.header.rawLength * 2; // The places of its rows take about as much.
+    return this.#frames.get(
+      nameOf(place),
+      () => readFrame(file, frame),
+      () => weight,
+    );
   }
 }
 
-function groupOf({ key }: Row): number {
-  return (key[0] ?? 0) * 256 + (key[1] ?? 0);
+function nameOf({ file, frame }: Place): string {
+  return `${file} ${frame}`;
+}
+
+function groupOf([high = 0, low = 0]: Uint8Array): number {
+  return high * 256 + low;
 }
 
 /** Checks hash, header and footer, and finds the frames. */
@@ -183,23 +202,69 @@ async function openDump(file: StoredFile): Promise<DumpFile> {
   return { file, frames };
 }
 
-async function readFrame(file: StoredFile, { offset, header }: Frame): Promise<readonly Row[]> {
+async function readFrame(file: StoredFile, { offset, header }: Frame): Promise<FrameRows> {
   const tools: FrameTools = { checksum: await loadFrameChecksum(), codec: loadCodec() };
   const stored = await file.read(offset, FRAME_HEADER_BYTES + header.storedLength);
   const source = { file: file.name, fileOffset: offset, rawBytesMax: FRAME_RAW_BYTES_MAX };
-  const decoded = decodeFrame(stored, 0, header, tools, source);
-  // Libraries give Buffers, whose `slice` is no copy: decoders rely on one.
-  const raw = new Uint8Array(decoded.buffer, decoded.byteOffset, decoded.byteLength);
-  const rows: Row[] = [];
-  readDumpRows(raw, file.name, offset, (key, row) => {
-    const before = rows.at(-1)?.key;
-    if (before !== undefined && Buffer.compare(before, key) >= 0) {
-      throw new CorruptionError("keys of a dump do not ascend", file.name, offset); // D2
-    }
-    rows.push({ key, row });
-  });
-  if (rows.length === 0) throw new CorruptionError("a frame has no rows", file.name, offset);
+  const raw = decodeFrame(stored, 0, header, tools, source);
+  const rows = new FrameRows(raw, file.name, offset);
+  if (rows.count === 0) throw new CorruptionError("a frame has no rows", file.name, offset);
   return rows;
+}
+
+/** The rows of a frame, as offsets: as objects they would take ten times the memory. */
+class FrameRows {
+  readonly count: number;
+  readonly #raw: Uint8Array;
+  /** Start and end of each key, start and end of its row. */
+  readonly #offsets: Uint32Array;
+
+  constructor(decoded: Uint8Array, file: string, offset: number) {
+    // Libraries give Buffers, whose `slice` is no copy: decoders rely on one.
+    const raw = new Uint8Array(decoded.buffer, decoded.byteOffset, decoded.byteLength);
+    let offsets = new Uint32Array(256);
+    let used = 0;
+    readDumpRows(raw, file, offset, (key, row) => {
+      if (used === offsets.length) {
+        const grown = new Uint32Array(used * 2);
+        grown.set(offsets);
+        offsets = grown;
+      }
+      const [keyAt, rowAt] = [key.byteOffset - raw.byteOffset, row.byteOffset - raw.byteOffset];
+      offsets[used++] = keyAt;
+      offsets[used++] = keyAt + key.length;
+      offsets[used++] = rowAt;
+      offsets[used++] = rowAt + row.length;
+    });
+    this.#raw = raw;
+    this.#offsets = offsets;
+    this.count = used / 4;
+  }
+
+  key(index: number): Uint8Array {
+    return this.#raw.subarray(this.#offsets[index * 4], this.#offsets[index * 4 + 1]);
+  }
+
+  slice(start: number, end: number): Row[] {
+    const rows: Row[] = [];
+    for (let index = start; index < end; index++) {
+      const at = index * 4 + 2;
+      const row = this.#raw.subarray(this.#offsets[at], this.#offsets[at + 1]);
+      rows.push({ key: this.key(index), row });
+    }
+    return rows;
+  }
+
+  /** Index of the first row whose key is not below `from`. */
+  lowerBound(from: Uint8Array): number {
+    let [low, high] = [0, this.count];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (Buffer.compare(this.key(middle), from) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
 }
 
 /** The last index below `count` for which `isAbove` is false, of an ascending sequence; -1 if none. */
@@ -213,17 +278,6 @@ async function lastNotAbove(
     const middle = (low + high + 1) >> 1;
     if (await isAbove(middle)) high = middle - 1;
     else low = middle;
-  }
-  return low;
-}
-
-/** Index of the first row whose key is not below `from`. */
-function lowerBound(rows: readonly Row[], from: Uint8Array): number {
-  let [low, high] = [0, rows.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (Buffer.compare(rows[middle]!.key, from) < 0) low = middle + 1;
-    else high = middle;
   }
   return low;
 }
