@@ -55,7 +55,7 @@ export async function run(
     return exit;
   } catch (error) {
     await terminal.flush();
-    return await failed(command, error, terminal, streams);
+    return await failed(command, error, terminal);
   }
 }
 
@@ -70,24 +70,30 @@ function runWithout(name: string | undefined, streams: Streams): Exit {
 }
 
 function usage(command: Command, message: string, streams: Streams): Exit {
-  const more = `varve ${command.name} --help tells more.`;
-  streams.stderr.write(`${message}\n\nUsage: ${usageLine(command)}\n${more}\n`);
+  streams.stderr.write(`${usageText(command, message)}\n`);
   return Exit.usage;
 }
 
-async function failed(
-  command: Command,
-  error: unknown,
-  terminal: Terminal,
-  streams: Streams,
-): Promise<Exit> {
+function usageText(command: Command, message: string): string {
+  const more = `varve ${command.name} --help tells more.`;
+  return `${message}\n\nUsage: ${usageLine(command)}\n${more}`;
+}
+
+async function failed(command: Command, error: unknown, terminal: Terminal): Promise<Exit> {
   if (error instanceof Interrupted) {
     terminal.note("interrupted");
     return Exit.failed;
   }
-  if (!(error instanceof StateBackendError)) throw error;
+  if (!(error instanceof StateBackendError)) {
+    // A bug of ours. Left to Node it would end with 1, which means damage.
+    terminal.note(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    return Exit.failed;
+  }
   const { code, message } = error;
-  if (error instanceof InvalidArgumentError) return usage(command, message, streams);
+  if (error instanceof InvalidArgumentError) {
+    terminal.note(usageText(command, message));
+    return Exit.usage;
+  }
   // Also among the results: whoever reads those must not take what came so far for all.
   if (terminal.isJson) await terminal.line(JSON.stringify({ error: { code, message } }));
   await terminal.flush();

@@ -5,7 +5,7 @@
 //   C2. Files are linked where the file system can, which keeps them from the first moment on,
 //       whatever the job deletes; else copied. A link shares damage with the original.
 //   C3. The target must not exist. If copying fails, what was made is removed, and nothing else.
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, resolve, sep } from "node:path";
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import type { Environment, FileSystem } from "../api/environment.ts";
 import type { SharedFile } from "../api/keyed-state-backend.ts";
@@ -57,6 +57,7 @@ export async function copyCheckpoint(
   const { fileSystem } = environment;
   const path = resolve(target);
   if ((await doing(path, () => fileSystem.stat(path))) !== undefined) throw exists(path); // C3
+  await requireOutside(view.storage, path, fileSystem);
   const partial = `${path}.partial-${toHex(environment.random.bytes(8))}`;
   const pool = await openWorkerPool({ environment });
   try {
@@ -69,6 +70,28 @@ export async function copyCheckpoint(
   } finally {
     await pool.close();
   }
+}
+
+/** What is read is not written into. */
+async function requireOutside(
+  storage: CheckpointStorage,
+  path: string,
+  fileSystem: FileSystem,
+): Promise<void> {
+  const latest = storage.locate?.(LATEST_NAME);
+  if (latest === undefined) return;
+  const root = await realPathOf(dirname(latest), fileSystem);
+  let above = dirname(path);
+  while (above !== dirname(above) && (await fileSystem.stat(above)) === undefined) {
+    above = dirname(above);
+  }
+  const place = await realPathOf(above, fileSystem);
+  if (place !== root && !place.startsWith(`${root}${sep}`)) return;
+  throw new InvalidArgumentError(`${path} is inside the storage that is copied from`);
+}
+
+async function realPathOf(path: string, fileSystem: FileSystem): Promise<string> {
+  return doing(path, () => fileSystem.realPath(path));
 }
 
 async function moveIntoPlace(partial: string, path: string, fileSystem: FileSystem): Promise<void> {

@@ -24,7 +24,7 @@ export interface ListedCheckpoint {
   /** Not in the checkpoint before it, and the rest; undefined for the oldest that is retained. */
   readonly newBytes: number | undefined;
   readonly sharedBytes: number | undefined;
-  /** In no other retained checkpoint: what deleting this one would give back. */
+  /** In no other retained checkpoint that can be read: what deleting this one would give back. */
   readonly uniqueBytes: number;
   /** Path or name of its metadata. */
   readonly location: string;

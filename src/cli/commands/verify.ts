@@ -1,5 +1,5 @@
 import { nodeEnvironment } from "../../environment/node-environment.ts";
-import { StateBackendError } from "../../errors.ts";
+import { CheckpointNotFoundError, StateBackendError } from "../../errors.ts";
 import {
   type Damage,
   type VerifyReport,
@@ -36,6 +36,9 @@ Names each damaged file and the key groups whose rows may be lost; all others ar
       return report.isIntact ? Exit.fine : Exit.found;
     }
     const { checkpoints, damaged } = await listCheckpoints(directory);
+    if (checkpoints.length === 0 && damaged.length === 0) {
+      throw new CheckpointNotFoundError(`there is no checkpoint in ${directory}`);
+    }
     let isIntact = damaged.length === 0;
     for (const { location, error } of damaged) {
       const code = error instanceof StateBackendError ? error.code : "";
@@ -43,8 +46,14 @@ Names each damaged file and the key groups whose rows may be lost; all others ar
       await call.terminal.result({ location, ok: false, code, message: error.message }, text);
     }
     for (const { checkpointId } of checkpoints) {
-      const report = await verifyOne(directory, checkpointId, known, call);
-      isIntact &&= report.isIntact;
+      try {
+        const report = await verifyOne(directory, checkpointId, known, call);
+        isIntact &&= report.isIntact;
+      } catch (error) {
+        // A job goes on meanwhile: what it no longer retains is nobody's loss.
+        if (!(error instanceof CheckpointNotFoundError)) throw error;
+        call.terminal.note(`checkpoint ${checkpointId} was deleted meanwhile`);
+      }
     }
     return isIntact ? Exit.fine : Exit.found;
   },

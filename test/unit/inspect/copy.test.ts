@@ -37,6 +37,9 @@ describe("a copy", () => {
       await assert.rejects(copyCheckpoint(copy, target), {
         code: "VARVE_INVALID_ARGUMENT",
       });
+      for (const inside of [join(target, "files", "x"), join(target, "deep", "er")]) {
+        await assert.rejects(copyCheckpoint(copy, inside), { code: "VARVE_INVALID_ARGUMENT" });
+      }
       await copy.close();
       for (const restore of [target, copied.location]) {
         const restored = await openKeyedStateBackend({
