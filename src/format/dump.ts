@@ -25,6 +25,7 @@ export const DUMP_FILE_RAW_BYTES_MAX: number = 64 * MIB;
 /** Largest key and largest row (header byte and payload) of a dump. */
 const KEY_BYTES_MAX = 12_288;
 const ROW_BYTES_MAX = 524_288;
+const LOOP_BYTES_MAX = 48;
 
 export interface DumpTotals {
   readonly frameCount: number;
@@ -72,6 +73,38 @@ export function writeDumpRow(
   return at + payload.length;
 }
 
+/**
+ * As `writeDumpRow`, of a key and a stored row that are pieces of larger arrays. Hot: no views.
+ * Short pieces are copied by a loop, which is faster.
+ */
+export function copyDumpRow(
+  target: Uint8Array,
+  offset: number,
+  key: Uint8Array,
+  keyBytes: number,
+  source: Uint8Array,
+  start: number,
+  end: number,
+): number {
+  assert(keyBytes <= KEY_BYTES_MAX, "row key longer than a dump takes");
+  assert(end - start <= ROW_BYTES_MAX, "row longer than a dump takes");
+  const at = copyPiece(target, writeVarint(target, offset, keyBytes), key, 0, keyBytes);
+  return copyPiece(target, writeVarint(target, at, end - start), source, start, end);
+}
+
+function copyPiece(
+  target: Uint8Array,
+  offset: number,
+  source: Uint8Array,
+  start: number,
+  end: number,
+): number {
+  const length = end - start;
+  if (length > LOOP_BYTES_MAX) target.set(source.subarray(start, end), offset);
+  else for (let at = 0; at < length; at++) target[offset + at] = source[start + at]!;
+  return offset + length;
+}
+
 /** Calls `visit` for each row of a frame's raw bytes. The arrays are views of `rows`. */
 export function readDumpRows(
   rows: Uint8Array,
@@ -79,33 +112,59 @@ export function readDumpRows(
   fileOffset: number,
   visit: (key: Uint8Array, row: Uint8Array) => void,
 ): void {
+  walkDumpRows(rows, file, fileOffset, (keyStart, keyEnd, rowStart, rowEnd) => {
+    visit(rows.subarray(keyStart, keyEnd), rows.subarray(rowStart, rowEnd));
+  });
+}
+
+/** Where a row's key and the row itself are in a frame's raw bytes; ends are exclusive. */
+export type VisitPlaces = (
+  keyStart: number,
+  keyEnd: number,
+  rowStart: number,
+  rowEnd: number,
+) => void;
+
+/** As `readDumpRows`, without views. Hot. */
+function walkDumpRows(
+  rows: Uint8Array,
+  file: string,
+  fileOffset: number,
+  visit: VisitPlaces,
+): void {
   const cursor: Cursor = { offset: 0 };
   while (cursor.offset < rows.length) {
-    const key = piece(rows, cursor, KEY_BYTES_MAX, file, fileOffset);
-    const row = piece(rows, cursor, ROW_BYTES_MAX, file, fileOffset);
-    visit(key, row);
+    const keyEnd = endOfPiece(rows, cursor, KEY_BYTES_MAX, file, fileOffset);
+    const keyStart = cursor.offset;
+    cursor.offset = keyEnd;
+    const rowEnd = endOfPiece(rows, cursor, ROW_BYTES_MAX, file, fileOffset);
+    const rowStart = cursor.offset;
+    cursor.offset = rowEnd;
+    visit(keyStart, keyEnd, rowStart, rowEnd);
   }
 }
 
-function piece(
+/** Reads a length, and leaves the cursor at the piece, whose end is returned. */
+function endOfPiece(
   rows: Uint8Array,
   cursor: Cursor,
   bytesMax: number,
   file: string,
   fileOffset: number,
-): Uint8Array {
-  let length: number;
-  try {
-    length = readVarint(rows, cursor, rows.length);
-  } catch (cause) {
-    throw new CorruptionError("a length in a dump is damaged", file, fileOffset, { cause });
+): number {
+  let length = rows[cursor.offset] ?? 128;
+  if (length < 128) cursor.offset++;
+  else {
+    try {
+      length = readVarint(rows, cursor, rows.length);
+    } catch (cause) {
+      throw new CorruptionError("a length in a dump is damaged", file, fileOffset, { cause });
+    }
   }
-  const start = cursor.offset;
-  if (length === 0 || length > bytesMax || length > rows.length - start) {
+  if (length === 0 || length > bytesMax || length > rows.length - cursor.offset) {
     throw new CorruptionError("a row of a dump is out of bounds", file, fileOffset);
   }
-  cursor.offset = start + length;
-  return rows.subarray(start, cursor.offset);
+  return cursor.offset + length;
 }
 
 /** Checks header and footer, and returns what the footer says. */
@@ -141,12 +200,16 @@ export function readDumpTotals(
   return { frameCount, rowCount, rawBytes };
 }
 
-/** Calls `visit` with the raw rows of each frame, after verifying frames, rows, order and footer. */
+/**
+ * Calls `visit` with the raw rows of each frame, after verifying frame, rows and order; `visitRow`,
+ * before that, with the places of each row in them. Throws at the end if the footer disagrees.
+ */
 export function readDump(
   bytes: Uint8Array,
   tools: FrameTools,
   file: string,
   visit: (rows: Uint8Array) => void,
+  visitRow?: (rows: Uint8Array, ...places: Parameters<VisitPlaces>) => void,
 ): DumpTotals {
   const totals = readDumpTotals(bytes, tools.checksum, file);
   const source: FrameSource = { file, fileOffset: 0, rawBytesMax: FRAME_RAW_BYTES_MAX };
@@ -154,7 +217,8 @@ export function readDump(
   let frameCount = 0;
   let rowCount = 0;
   let rawBytes = 0;
-  let previous: Uint8Array | undefined;
+  let before: Uint8Array = new Uint8Array(0);
+  let [beforeStart, beforeEnd] = [0, 0];
   for (let offset = DUMP_HEADER_BYTES; offset < end; frameCount++) {
     const header = readFrameHeader(bytes, offset, end, source);
     rawBytes += header.rawLength;
@@ -162,12 +226,15 @@ export function readDump(
       throw new CorruptionError("a dump has more rows than its footer says", file, offset);
     }
     const rows = decodeFrame(bytes, offset, header, tools, source);
-    readDumpRows(rows, file, offset, (key) => {
-      if (previous !== undefined && Buffer.compare(previous, key) >= 0) {
+    walkDumpRows(rows, file, offset, (keyStart, keyEnd, rowStart, rowEnd) => {
+      if (!isAscending(before, beforeStart, beforeEnd, rows, keyStart, keyEnd)) {
         throw new CorruptionError("keys of a dump do not ascend", file, offset); // D1
       }
-      previous = key;
+      before = rows;
+      beforeStart = keyStart;
+      beforeEnd = keyEnd;
       rowCount++;
+      visitRow?.(rows, keyStart, keyEnd, rowStart, rowEnd);
     });
     visit(rows);
     offset = frameEnd(offset, header);
@@ -178,4 +245,21 @@ export function readDump(
     rawBytes === totals.rawBytes;
   if (!isWhole) throw new CorruptionError("a dump and its footer disagree", file, end); // D2
   return totals;
+}
+
+/** Whether a piece of `a` is before one of `b`, bytewise; an empty one is before every other. */
+function isAscending(
+  a: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  b: Uint8Array,
+  bStart: number,
+  bEnd: number,
+): boolean {
+  const length = Math.min(aEnd - aStart, bEnd - bStart);
+  for (let at = 0; at < length; at++) {
+    const difference = a[aStart + at]! - b[bStart + at]!;
+    if (difference !== 0) return difference < 0;
+  }
+  return aEnd - aStart < bEnd - bStart;
 }

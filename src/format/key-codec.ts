@@ -103,6 +103,35 @@ export function decodeKey(bytes: Uint8Array, cursor: Cursor): Key {
   }
 }
 
+/** Offset just past the key at `offset`, tag included, without decoding it. */
+export function skipKey(bytes: Uint8Array, offset: number): number {
+  const start = offset + 1;
+  switch (bytes[offset]) {
+    case KeyTag.number:
+      return within(bytes, start + 8);
+    case KeyTag.bigint: {
+      const lead = bytes[start] ?? 0;
+      return within(bytes, start + 1 + (lead < 128 ? 127 - lead : lead - 128));
+    }
+    case KeyTag.string:
+    case KeyTag.bytes: {
+      let zero = bytes.indexOf(0, start);
+      while (zero >= 0 && bytes[zero + 1] === 0xff) zero = bytes.indexOf(0, zero + 2);
+      if (zero < 0 || bytes[zero + 1] !== 1) throw cut(start);
+      return zero + 2;
+    }
+    case undefined:
+      throw cut(offset);
+    default:
+      throw new UnsupportedFormatError("unknown key tag", String(bytes[offset]), "16, 32, 48, 64");
+  }
+}
+
+function within(bytes: Uint8Array, end: number): number {
+  if (end > bytes.length) throw cut(bytes.length);
+  return end;
+}
+
 function encodeNumber(key: number): Uint8Array {
   if (Number.isNaN(key)) throw new InvalidArgumentError("a key cannot be NaN");
   const payload = new Uint8Array(8);

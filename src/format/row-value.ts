@@ -30,6 +30,10 @@ export type RowKind = (typeof RowKind)[keyof typeof RowKind];
 export function checkRowHeader(row: Uint8Array): RowKind {
   const header = row[0];
   if (header === undefined) throw new CorruptionError("a stored row is empty", "row", 0);
+  return checkRowHeaderByte(header);
+}
+
+export function checkRowHeaderByte(header: number): RowKind {
   if ((header & 0x80) !== 0) {
     throw new UnsupportedFormatError("a stored row expires", "row expiry", "rows without expiry");
   }

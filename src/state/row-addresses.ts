@@ -1,7 +1,8 @@
 // Row keys from stored bytes, with the hashes that key context and row address would give them. A
 // property test holds the two together.
 import type { KeyGroupRange, StateSchema } from "../api/keyed-state-backend.ts";
-import { murmurBytes } from "../common/murmur3.ts";
+import { keyGroupOf } from "../common/key-group.ts";
+import { murmurBytes, murmurWords } from "../common/murmur3.ts";
 import { CorruptionError } from "../errors.ts";
 import {
   KEY_TAG_OFFSET,
@@ -9,8 +10,8 @@ import {
   ROW_KEY_PREFIX_BYTES,
   RowPart,
   STATE_ID_OFFSET,
-  decodeKey,
   hashKeyPayload,
+  skipKey,
 } from "../format/key-codec.ts";
 import { ROW_KEY_BYTES_MAX } from "../format/row-record.ts";
 import { RowKey } from "../memory/row-key.ts";
@@ -22,6 +23,10 @@ export class RowAddresses {
   private readonly _keyGroups: KeyGroupRange;
   private readonly _hasNamespaces: ReadonlyMap<number, boolean>;
   private readonly _row: RowKey = new RowKey();
+  private _stateId = -1;
+  private _stateHasNamespaces = false;
+  /** Of the key of the row that was selected last: what its key group is computed from. */
+  keyHash = 0;
 
   constructor(keyGroups: KeyGroupRange, states: readonly StateSchema[]) {
     this._keyGroups = keyGroups;
@@ -33,34 +38,65 @@ export class RowAddresses {
     if (key.length < ROW_KEY_PREFIX_BYTES || key.length > ROW_KEY_BYTES_MAX) {
       throw new CorruptionError("a row key has an impossible length", file, 0);
     }
-    const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
-    const group = view.getUint16(0);
+    const group = key[0]! * 256 + key[1]!;
     if (group < this._keyGroups.first || group > this._keyGroups.last) {
       throw new CorruptionError("a row is of a key group that is not owned", file, 0);
     }
-    const stateId = view.getUint32(STATE_ID_OFFSET);
-    const hasNamespaces = this._hasNamespaces.get(stateId);
-    if (hasNamespaces === undefined) {
-      throw new CorruptionError("a row is of a state that the metadata does not name", file, 0);
-    }
+    const stateId = this._stateIdOf(key, file);
     const row = this._row;
     row.u8.set(key);
     row.length = key.length;
     row.pad();
-    row.hash = hashOf(key, stateId, hasNamespaces, file);
+    const keyEnd = skipKey(key, KEY_TAG_OFFSET);
+    const tag = key[KEY_TAG_OFFSET]!;
+    const isPlain = keyEnd === key.length && key[PART_OFFSET] === RowPart.root;
+    if (isPlain && !this._stateHasNamespaces) {
+      // The payload ends the row, which is padded as the hash asks for.
+      const words = (keyEnd - ROW_KEY_PREFIX_BYTES + 3) >> 2;
+      this.keyHash = murmurWords(tag, row.words, ROW_KEY_PREFIX_BYTES / 4, words);
+      row.hash = rootHash(this.keyHash, stateId, 0);
+      return row;
+    }
+    this.keyHash = hashKeyPayload(tag, key.subarray(ROW_KEY_PREFIX_BYTES, keyEnd));
+    row.hash = hashOf(key, keyEnd, this.keyHash, stateId, this._stateHasNamespaces, file);
     return row;
+  }
+
+  /** Rows come state by state: the last one is kept. */
+  private _stateIdOf(key: Uint8Array, file: string): number {
+    const at = STATE_ID_OFFSET;
+    const id = ((key[at]! << 24) | (key[at + 1]! << 16) | (key[at + 2]! << 8) | key[at + 3]!) >>> 0;
+    if (id === this._stateId) return id;
+    const hasNamespaces = this._hasNamespaces.get(id);
+    if (hasNamespaces === undefined) {
+      throw new CorruptionError("a row is of a state that the metadata does not name", file, 0);
+    }
+    this._stateId = id;
+    this._stateHasNamespaces = hasNamespaces;
+    return id;
+  }
+
+  /** Gives the selected row the key group of its key among `max`. Returns it. */
+  regroup(max: number): number {
+    const group = keyGroupOf(this.keyHash, max);
+    this._row.u8[0] = group >>> 8;
+    this._row.u8[1] = group & 0xff;
+    return group;
   }
 }
 
-function hashOf(key: Uint8Array, stateId: number, hasNamespaces: boolean, file: string): number {
-  const cursor = { offset: KEY_TAG_OFFSET };
-  decodeKey(key, cursor);
-  const payload = key.subarray(ROW_KEY_PREFIX_BYTES, cursor.offset);
-  const keyHash = hashKeyPayload(key[KEY_TAG_OFFSET]!, payload);
+function hashOf(
+  key: Uint8Array,
+  keyEnd: number,
+  keyHash: number,
+  stateId: number,
+  hasNamespaces: boolean,
+  file: string,
+): number {
   const isNode = key[PART_OFFSET] === RowPart.node;
   const end = isNode ? key.length - NODE_BYTES : key.length;
-  const namespace = key.subarray(cursor.offset, Math.max(cursor.offset, end));
-  if (namespace.length > 0 !== hasNamespaces || end < cursor.offset) {
+  const namespace = key.subarray(keyEnd, Math.max(keyEnd, end));
+  if (namespace.length > 0 !== hasNamespaces || end < keyEnd) {
     throw new CorruptionError("a row key has parts that its state does not", file, 0);
   }
   const mixed = rootHash(

@@ -70,7 +70,8 @@ function lz4Codec(library: Lz4): BlockCodec {
     decompress(block, rawLength) {
       const raw = Buffer.allocUnsafeSlow(rawLength);
       const length = library.decodeBlock(bufferOf(block), raw);
-      return length === rawLength ? raw : undefined;
+      // A plain array: views of a Buffer are slower to make, and rows are views.
+      return length === rawLength ? new Uint8Array(raw.buffer) : undefined;
     },
   };
 }
