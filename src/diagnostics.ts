@@ -2,7 +2,7 @@
 // publishes: they must be quick and must not throw. Nothing is built for a channel nobody listens to.
 import { channel, tracingChannel } from "node:diagnostics_channel";
 import type { Channel, TracingChannel } from "node:diagnostics_channel";
-import type { CheckpointPolicy } from "./api/keyed-state-backend.ts";
+import type { CheckpointPolicy, SavepointFormat } from "./api/keyed-state-backend.ts";
 
 /**
  * On `tracing:varve:checkpoint:*`: `start` when a checkpoint is asked for, `asyncEnd` when it is
@@ -19,6 +19,16 @@ export interface CheckpointTrace {
   totalBytes?: number;
   /** Where it stands in the sequence of completed checkpoints. Set before `asyncEnd`. */
   completionNumber?: number;
+}
+
+/** On `tracing:varve:savepoint:*`: as for checkpoints. Correlate by identity. */
+export interface SavepointTrace {
+  readonly checkpointId: number;
+  readonly format: SavepointFormat;
+  /** Duration of the synchronous part. */
+  pauseMs?: number;
+  /** Bytes of all its files. Set before `asyncEnd`. */
+  totalBytes?: number;
 }
 
 /** On `tracing:varve:restore:*`: from opening to serving. */
@@ -48,6 +58,9 @@ export interface GarbageCollectionEvent {
 
 export const checkpointTracing: TracingChannel<unknown, CheckpointTrace> =
   tracingChannel("varve:checkpoint");
+
+export const savepointTracing: TracingChannel<unknown, SavepointTrace> =
+  tracingChannel("varve:savepoint");
 
 export const restoreTracing: TracingChannel<unknown, RestoreTrace> =
   tracingChannel("varve:restore");

@@ -3,6 +3,7 @@ export { openKeyedStateBackend } from "./backend/open.ts";
 export type {
   KeyedStateBackendOptions,
   RestoreHandles,
+  RestoreMode,
   RestoreTarget,
   RestoreVerification,
 } from "./backend/options.ts";

@@ -47,7 +47,7 @@ export interface StateSchema {
 
 /** An immutable set of files captured at a change number, described by a file list of its own. */
 export interface BaseHandle {
-  readonly kind: "sst-set" | "dump";
+  readonly kind: "sst-set" | "dump" | "canonical";
   readonly fileList: SharedFile;
   /** Total length of the files that the list names, in bytes. */
   readonly totalBytes: number;
@@ -111,6 +111,40 @@ export interface CompletedCheckpoint {
   readonly newFileCount: number;
   readonly fileCount: number;
   /** Path or name of its metadata, for `restore`. */
+  readonly location: string;
+}
+
+/**
+ * `canonical`: rows, for any backend, any policy and any number of key groups; every row is read.
+ * `native`: the backend's own files, for the same kind of backend and the same number of key groups.
+ */
+export type SavepointFormat = "canonical" | "native";
+
+export interface SavepointOptions extends WaitOptions {
+  /** @defaultValue "canonical" */
+  readonly format?: SavepointFormat | undefined;
+  /** Comes back as `restored.metadata`; at most 1 MiB as JSON. */
+  readonly metadata?: JsonValue | undefined;
+  /**
+   * How files get into the directory. `link`: as hard links where the file system can, else as
+   * copies; a linked file shares its damage with the working directory. `copy`: always as copies,
+   * which are reflinks where the file system can.
+   * @defaultValue "link"
+   */
+  readonly transfer?: "link" | "copy" | undefined;
+}
+
+export interface CompletedSavepoint {
+  readonly checkpointId: number;
+  readonly format: SavepointFormat;
+  /** From the call to durable. */
+  readonly durationMs: number;
+  /** The synchronous part, in the call. */
+  readonly pauseMs: number;
+  /** Bytes of all its files, their list included. */
+  readonly totalBytes: number;
+  readonly fileCount: number;
+  /** The directory, for `restore`. */
   readonly location: string;
 }
 
@@ -209,6 +243,14 @@ export interface KeyedStateBackend extends SnapshotParticipant, AsyncDisposable 
    * refused with BackPressureError, and has changed nothing: await one, then call again.
    */
   checkpoint(metadata?: JsonValue, options?: WaitOptions): Promise<CompletedCheckpoint>;
+
+  /**
+   * Writes a savepoint, which holds everything up to this call, into a directory that does not exist
+   * or is empty: call it between records. Resolves when it is durable. It belongs to the caller: it
+   * shares nothing with checkpoints, is never deleted, and is not what `restore: "latest"` finds. It
+   * counts among the 16 that may be under way.
+   */
+  savepoint(directory: string, options?: SavepointOptions): Promise<CompletedSavepoint>;
 
   stats(): BackendStats;
   /** Takes no checkpoint; aborts running ones and awaits their clean-up. Idempotent. */

@@ -88,6 +88,25 @@ export class Checkpointing {
     return this.#track(this.#tier.begin(checkpointId, "runtime", this.#orStopped(signal)));
   }
 
+  /**
+   * A cut that is no checkpoint: it takes an id and a place (K2, K3), and moves nothing. Rejects with
+   * its own failure, or with why the backend does not serve any more.
+   */
+  aside<T>(
+    signal: AbortSignal | undefined,
+    cut: (checkpointId: number, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    signal?.throwIfAborted();
+    this.#refuseTooMany();
+    const both = this.#orStopped(signal);
+    const result = cut(++this.#lastId, both).catch((cause: unknown) => {
+      if (cause instanceof InvariantViolation) throw this.#status.poison(cause);
+      if (signal?.aborted === true && cause === signal.reason) throw cause;
+      throw this.#status.refusal ?? cause;
+    });
+    return this.#track(result);
+  }
+
   #orStopped(signal: AbortSignal | undefined): AbortSignal {
     const { signal: stopped } = this.#status;
     return signal === undefined ? stopped : AbortSignal.any([signal, stopped]);

@@ -4,10 +4,12 @@ import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import type {
   BackendStats,
   CompletedCheckpoint,
+  CompletedSavepoint,
   JsonValue,
   KeyGroupRange,
   KeyedStateBackend,
   RestoredCheckpoint,
+  SavepointOptions,
   Snapshot,
   WaitOptions,
 } from "../api/keyed-state-backend.ts";
@@ -38,6 +40,7 @@ import { requireFunction } from "../state/value-row.ts";
 import { BufferedValueState } from "../state/value-state.ts";
 import type { BackendStatus } from "./backend-status.ts";
 import type { Checkpointing } from "./checkpointing.ts";
+import type { Savepoints } from "./savepoints.ts";
 import type { StateCatalog } from "./state-catalog.ts";
 import type { Tier } from "./tier.ts";
 
@@ -53,6 +56,7 @@ export interface BackendParts {
   readonly catalog: StateCatalog;
   readonly tier: Tier;
   readonly checkpointing: Checkpointing;
+  readonly savepoints: Savepoints;
   readonly codecName: () => string;
   readonly memoryBudgetBytes: number;
   readonly close: () => Promise<void>;
@@ -182,25 +186,31 @@ export class BufferedKeyedStateBackend implements KeyedStateBackend {
   }
 
   async checkpoint(metadata?: JsonValue, options: WaitOptions = {}): Promise<CompletedCheckpoint> {
-    this.#refuseWithinRecord("checkpoint");
-    return this.#serving().checkpointing.take(metadata, options.signal);
+    return this.#cutting("checkpoint").checkpointing.take(metadata, options.signal);
+  }
+
+  async savepoint(directory: string, options: SavepointOptions = {}): Promise<CompletedSavepoint> {
+    return this.#cutting("savepoint").savepoints.take(directory, options);
   }
 
   snapshot(checkpointId: number, options: WaitOptions = {}): Snapshot {
-    this.#refuseWithinRecord("snapshot");
+    const { checkpointing } = this.#cutting("snapshot");
     if (!Number.isSafeInteger(checkpointId) || checkpointId < 1) {
       throw new InvalidArgumentError(
         `a checkpoint id is an integer >= 1, got ${String(checkpointId)}`,
       );
     }
-    const result = this.#serving().checkpointing.snapshot(checkpointId, options.signal);
+    const result = checkpointing.snapshot(checkpointId, options.signal);
     result.catch(() => undefined); // The caller may look later; the rejection stays in `result`.
     return { checkpointId, result };
   }
 
-  #refuseWithinRecord(call: string): void {
-    if (!this.#isInCallback) return;
-    throw new InvalidArgumentError(`${call}() cuts between records: not within withKey`);
+  /** Whoever cuts does so between records. */
+  #cutting(call: string): BackendParts {
+    if (this.#isInCallback) {
+      throw new InvalidArgumentError(`${call}() cuts between records: not within withKey`);
+    }
+    return this.#serving();
   }
 
   notifyCheckpointComplete(checkpointId: number): void {

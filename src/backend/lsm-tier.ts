@@ -9,13 +9,14 @@ import type { Environment } from "../api/environment.ts";
 import type {
   CheckpointPolicy,
   KeyGroupRange,
+  SavepointFormat,
   SharedFile,
   SnapshotResult,
   StateSchema,
 } from "../api/keyed-state-backend.ts";
 import type { Key } from "../api/state.ts";
 import { assert } from "../common/assert.ts";
-import { type CapturedSst, writeSstSet } from "../checkpoint/base-writer.ts";
+import { type CapturedSst, type FileSink, writeSstSet } from "../checkpoint/base-writer.ts";
 import { ClosedError } from "../errors.ts";
 import { toHex } from "../format/hex.ts";
 import type { CapturedSet } from "../lsm/capture.ts";
@@ -31,6 +32,7 @@ import { tableReservedBytes } from "./memory-plan.ts";
 import type { BackgroundVerification } from "./background-verification.ts";
 import type { RestoredDatabase } from "./lsm-restore.ts";
 import type { PrefetchTarget } from "./state-catalog.ts";
+import { writeTableRows } from "./table-rows.ts";
 import type { FileKeeper, Tier, TierStats } from "./tier.ts";
 import type { BackendStatus } from "./backend-status.ts";
 
@@ -105,6 +107,45 @@ export class LsmTier implements Tier {
     );
     this.#uploads = result.catch(() => undefined);
     return result;
+  }
+
+  beginSavepoint(
+    format: SavepointFormat,
+    sink: Promise<FileSink>,
+    signal: AbortSignal,
+  ): Promise<SnapshotResult> {
+    const directory = this.#newDirectory("capture");
+    const boundary = this.#options.buffer.seal(); // T1
+    const captured = this.#capture(boundary, directory, new Set());
+    return this.#save(format, boundary, captured, sink, directory, signal);
+  }
+
+  async #save(
+    format: SavepointFormat,
+    boundary: number,
+    captured: Promise<CapturedSet>,
+    sink: Promise<FileSink>,
+    directory: string,
+    signal: AbortSignal,
+  ): Promise<SnapshotResult> {
+    const { environment, workers, keyGroups } = this.#options;
+    try {
+      const set = await raceAbort(captured, signal);
+      const discard = (): void => undefined; // The sink's owner does it.
+      const tools = { storage: await sink, pool: workers, environment, discard, signal };
+      const files = set.files.map((file) => {
+        assert(file.path !== undefined, "T2: a savepoint builds on nothing");
+        return { ...file, lengthBytes: file.sizeBytes, path: file.path };
+      });
+      const { base, newFileIds, uploadedBytes, ...written } =
+        format === "native"
+          ? await writeSstSet({ ...set, files, reuse: new Map() }, tools)
+          : await writeTableRows(files, keyGroups, this.#newDirectory("dump"), tools);
+      const handle = this.#handle(boundary, base);
+      return { handle, files: written.files, newFileIds, uploadedBytes };
+    } finally {
+      await this.#removeCapture(captured, directory);
+    }
   }
 
   /** Adds the confirmed files that a snapshot may build on. */

@@ -6,9 +6,20 @@
 import { join } from "node:path";
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import type { Environment } from "../api/environment.ts";
-import type { KeyGroupRange, SnapshotResult, StateSchema } from "../api/keyed-state-backend.ts";
+import type {
+  KeyGroupRange,
+  SavepointFormat,
+  SnapshotResult,
+  StateSchema,
+} from "../api/keyed-state-backend.ts";
 import type { Key } from "../api/state.ts";
-import { writeDump } from "../checkpoint/base-writer.ts";
+import {
+  type BaseWriterTools,
+  type FileSink,
+  type WrittenBase,
+  writeDump,
+} from "../checkpoint/base-writer.ts";
+import { writeCanonical } from "../checkpoint/canonical-writer.ts";
 import { BackPressureError, ClosedError } from "../errors.ts";
 import { DUMP_FILE_RAW_BYTES } from "../format/dump.ts";
 import { toHex } from "../format/hex.ts";
@@ -16,12 +27,19 @@ import { CHUNK_UNITS_SHIFT, KEY_LENGTH_MASK, RecordFlag } from "../format/row-re
 import type { ChunkExtent } from "../memory/chunk-ledger.ts";
 import { cleanAll } from "../memory/room.ts";
 import type { WriteBuffer } from "../memory/write-buffer.ts";
+import type { PackedDumpFile } from "../workers/tasks.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import type { BackendStatus } from "./backend-status.ts";
 import { raceAbort } from "./drain-controller.ts";
 import { Enumerations, type KeySource } from "./enumerations.ts";
 import { keyOfRow, rowPrefix } from "./key-scan.ts";
 import type { FileKeeper, Tier, TierStats } from "./tier.ts";
+
+/** Stores packed files, and says where. */
+type DumpSink = (
+  files: readonly PackedDumpFile[],
+  tools: Pick<BaseWriterTools, "pool" | "environment" | "signal">,
+) => Promise<WrittenBase>;
 
 export interface MemoryTierOptions {
   readonly environment: Environment;
@@ -49,8 +67,26 @@ export class MemoryTier implements Tier {
   }
 
   begin(_checkpointId: number, _keeper: FileKeeper, signal: AbortSignal): Promise<SnapshotResult> {
+    const { storage, discard } = this.#options;
+    return this.#begin((files, tools) => writeDump(files, { ...tools, storage, discard }), signal);
+  }
+
+  beginSavepoint(
+    format: SavepointFormat,
+    sink: Promise<FileSink>,
+    signal: AbortSignal,
+  ): Promise<SnapshotResult> {
+    return this.#begin(async (files, tools) => {
+      const discard = (): void => undefined; // The sink's owner does it.
+      const own = { ...tools, storage: await sink, discard };
+      if (format === "native") return writeDump(files, own);
+      return writeCanonical([() => Promise.resolve(files)], 1, own);
+    }, signal);
+  }
+
+  #begin(write: DumpSink, signal: AbortSignal): Promise<SnapshotResult> {
     const { boundary, extents } = this.#cut();
-    const result = this.#dump(boundary, extents, this.#dumps, signal);
+    const result = this.#dump(boundary, extents, this.#dumps, write, signal);
     this.#dumps = result.catch(() => undefined);
     return result;
   }
@@ -78,9 +114,10 @@ export class MemoryTier implements Tier {
     boundary: number,
     extents: readonly ChunkExtent[],
     before: Promise<unknown>,
+    write: DumpSink,
     signal: AbortSignal,
   ): Promise<SnapshotResult> {
-    const { environment, storage, workers, buffer, discard, workingDirectory } = this.#options;
+    const { environment, workers, buffer, workingDirectory } = this.#options;
     const name = `dump-${toHex(environment.random.bytes(8))}`;
     const directory = join(workingDirectory, name);
     let isReading = true;
@@ -97,13 +134,7 @@ export class MemoryTier implements Tier {
       const packed = await workers.submit("packDump", request, { signal });
       this.#release();
       isReading = false;
-      const written = await writeDump(packed.files, {
-        storage,
-        pool: workers,
-        environment,
-        discard,
-        signal,
-      });
+      const written = await write(packed.files, { pool: workers, environment, signal });
       return { ...written, handle: this.#handle(boundary, written.base) };
     } finally {
       if (isReading) this.#release();

@@ -25,7 +25,7 @@ import { BufferedKeyedStateBackend } from "./keyed-backend.ts";
 import { type RestoredDatabase, restoreDatabase } from "./lsm-restore.ts";
 import { LsmTier } from "./lsm-tier.ts";
 import { lsmReservedBytes } from "./memory-plan.ts";
-import { loadDumps } from "./memory-restore.ts";
+import { type RowsTarget, bufferTarget, loadRows, tierTarget } from "./row-restore.ts";
 import { MemoryTier } from "./memory-tier.ts";
 import {
   type KeyedStateBackendOptions,
@@ -33,10 +33,13 @@ import {
   resolveLsmOptions,
   resolveOptions,
 } from "./options.ts";
-import { type RestoreSource, findRestoreSource } from "./restore.ts";
+import { type RestorePart, type RestoreSource, findRestoreSource } from "./restore.ts";
+import { type RestorePlan, makeDatabase, planRestore } from "./table-restore.ts";
+import { Savepoints } from "./savepoints.ts";
 import { StateCatalog } from "./state-catalog.ts";
 import { OpenStateHost, openHost, resolveMemoryBudget } from "./state-host.ts";
 import type { Tier } from "./tier.ts";
+import { Undo } from "./undo.ts";
 import { clearWorkingDirectory } from "./working-directory.ts";
 
 /**
@@ -56,31 +59,6 @@ export async function openKeyedStateBackend(
   } catch (error) {
     await undo.run(error);
     throw error;
-  }
-}
-
-/** Clean-up steps, run in reverse. */
-class Undo {
-  readonly #steps: (() => Promise<void> | void)[] = [];
-
-  add(step: () => Promise<void> | void): void {
-    this.#steps.push(step);
-  }
-
-  /** Runs every step, whatever fails; failures join `first` in an AggregateError. */
-  async run(first?: unknown): Promise<void> {
-    const errors: unknown[] = [];
-    for (const step of this.#steps.splice(0).reverse()) {
-      try {
-        await step();
-      } catch (error) {
-        errors.push(error);
-      }
-    }
-    if (errors.length === 0) return;
-    if (first !== undefined) errors.unshift(first);
-    if (errors.length === 1) throw errors[0];
-    throw new AggregateError(errors, "closing failed in several places");
   }
 }
 
@@ -194,7 +172,9 @@ class Assembly {
       policy,
       lastId,
     );
+    const environment = this.#environment;
     return new BufferedKeyedStateBackend({
+      savepoints: new Savepoints(tier, checkpointing, environment, checkpointStorage),
       keyGroups,
       checkpointStorage,
       restored: this.#source?.restored,
@@ -252,7 +232,7 @@ class Assembly {
 
   async #openMemory(): Promise<Tier> {
     const buffer = this.#makeBuffer(undefined, () => undefined);
-    if (this.#source !== undefined) await this.#loadDumps(buffer, this.#source);
+    await this.#loadRows(this.#source?.parts ?? [], bufferTarget(buffer));
     const tier = new MemoryTier({
       ...this.#common(buffer),
       discard: (ids) => this.#store.discard(ids),
@@ -261,11 +241,13 @@ class Assembly {
     return tier;
   }
 
-  async #loadDumps(buffer: WriteBuffer, { parts }: RestoreSource): Promise<void> {
+  async #loadRows(parts: readonly RestorePart[], target: RowsTarget): Promise<void> {
+    if (parts.length === 0) return;
     const { workers } = this.#host;
     const { keyGroups } = this.#options;
+    const environment = this.#environment;
     await this.#withFetchDirectory((directory) =>
-      loadDumps(parts, keyGroups, buffer, workers, this.#environment, directory),
+      loadRows({ parts, keyGroups, target, workers, environment, directory }),
     );
   }
 
@@ -310,7 +292,8 @@ class Assembly {
     const directory = this.#newPath("db");
     const { fileSystem } = this.#environment;
     this.#undo.add(() => fileSystem.removeTree(directory));
-    const restored = await this.#buildDatabase(directory);
+    const plan = planRestore(this.#source?.parts ?? [], this.#options.keyGroups.max);
+    const restored = await this.#buildDatabase(directory, plan, lsm.blockSizeBytes);
     const store = await LsmStore.open({
       environment: this.#environment,
       directory,
@@ -322,7 +305,7 @@ class Assembly {
     const isBehind = restored !== undefined && restored.unverified.length > 0;
     const verification = isBehind ? this.#verifyBehind(restored) : undefined;
     let tier: LsmTier | undefined;
-    const isNew = this.#source === undefined;
+    const isNew = restored === undefined;
     const cold: ColdTier = {
       get isEmpty() {
         return isNew && buffer.ledger.requested === 0;
@@ -345,30 +328,35 @@ class Assembly {
     });
     const opened = tier;
     this.#undo.add(() => opened.close());
+    await this.#loadRows(plan.loaded, tierTarget(buffer, tier));
     return tier;
   }
 
   /** Makes the database's directory from what is restored. */
-  async #buildDatabase(directory: string): Promise<RestoredDatabase | undefined> {
-    const source = this.#source;
-    if (source === undefined) return undefined;
+  async #buildDatabase(
+    directory: string,
+    { made, linked }: RestorePlan,
+    blockSizeBytes: number,
+  ): Promise<RestoredDatabase | undefined> {
+    if (made.length + linked.length === 0) return undefined;
     const { keyGroups, restoreVerification: verification } = this.#options;
     const request = {
       environment: this.#environment,
       workers: this.#host.workers,
-      parts: source.parts,
+      parts: linked,
       keyGroups,
       directory,
       verification,
     };
-    if (verification === "before") {
-      return this.#withFetchDirectory((fetchDirectory) =>
-        restoreDatabase({ ...request, fetchDirectory }),
-      );
+    if (made.length === 0 && verification === "behind") {
+      const fetchDirectory = await this.#makeFetchDirectory();
+      this.#undo.add(() => this.#environment.fileSystem.removeTree(fetchDirectory));
+      return restoreDatabase({ ...request, fetchDirectory });
     }
-    const fetchDirectory = await this.#makeFetchDirectory();
-    this.#undo.add(() => this.#environment.fileSystem.removeTree(fetchDirectory));
-    return restoreDatabase({ ...request, fetchDirectory });
+    return this.#withFetchDirectory((fetchDirectory) => {
+      if (made.length === 0) return restoreDatabase({ ...request, fetchDirectory });
+      return makeDatabase({ ...request, parts: made, fetchDirectory }, blockSizeBytes);
+    });
   }
 
   #verifyBehind({ unverified, fetchDirectory }: RestoredDatabase): BackgroundVerification {

@@ -30,6 +30,9 @@ export interface RestoreHandles {
  */
 export type RestoreTarget = string | number | readonly string[] | RestoreHandles;
 
+/** Who owns what is restored. */
+export type RestoreMode = "no-claim" | "claim";
+
 export interface KeyedStateBackendOptions {
   /**
    * `lsm`: hot rows in memory, the rest on disk. `memory`: all rows in memory; state must fit the
@@ -43,6 +46,15 @@ export interface KeyedStateBackendOptions {
   readonly checkpointStorage: CheckpointStorage;
   /** Where to start from. There is no default: an empty start must be a decision. */
   readonly restore: RestoreTarget;
+  /**
+   * Who owns what is restored, as in Flink. `no-claim`: the user does; it is never written to or
+   * deleted, and the first checkpoint stands without it. `claim`: the job does, which builds on it
+   * and deletes it once it is not retained any more; it has to be in `checkpointStorage`, so that a
+   * savepoint is claimed by making its directory the `checkpointStorage`. The job's own checkpoints
+   * are always its own.
+   * @defaultValue "no-claim"
+   */
+  readonly restoreMode?: RestoreMode | undefined;
   /**
    * `full`: each checkpoint uploads everything. `incremental`: only files that are new; needs the
    * lsm backend.
@@ -86,6 +98,7 @@ export interface ResolvedOptions {
   readonly workingDirectory: string;
   readonly checkpointStorage: CheckpointStorage;
   readonly restore: RestoreTarget;
+  readonly restoreMode: RestoreMode;
   readonly policy: CheckpointPolicy;
   readonly keyGroups: KeyGroupRange;
   readonly retainedCheckpoints: number;
@@ -99,6 +112,7 @@ const optionNames: readonly (keyof KeyedStateBackendOptions)[] = [
   "workingDirectory",
   "checkpointStorage",
   "restore",
+  "restoreMode",
   "policy",
   "keyGroups",
   "memoryBudgetBytes",
@@ -152,6 +166,7 @@ export function resolveOptions(options: KeyedStateBackendOptions): ResolvedOptio
     workingDirectory,
     checkpointStorage: options.checkpointStorage,
     restore: options.restore,
+    restoreMode: oneOf("restoreMode", options.restoreMode ?? "no-claim", ["no-claim", "claim"]),
     policy,
     keyGroups: resolveKeyGroups(options.keyGroups),
     retainedCheckpoints: integerOption(

@@ -8,9 +8,10 @@ import type {
   StateSchema,
 } from "../api/keyed-state-backend.ts";
 import { CheckpointReader } from "../checkpoint/checkpoint-reader.ts";
-import { LATEST_NAME, numberOfMetadataName } from "../checkpoint/layout.ts";
+import { LATEST_NAME, metadataName, numberOfMetadataName } from "../checkpoint/layout.ts";
 import { CheckpointNotFoundError, InvalidArgumentError } from "../errors.ts";
 import type { CheckpointMetadata } from "../format/metadata.ts";
+import { savepointFormatOf } from "../format/savepoint.ts";
 import type { ResolvedOptions, RestoreHandles, RestoreTarget } from "./options.ts";
 import { mergeSchemas } from "./state-catalog.ts";
 
@@ -98,12 +99,14 @@ function fromMetadata(
   isOwnStorage: boolean,
   options: ResolvedOptions,
 ): Found {
-  const { checkpointId, userMetadata, backendKind, handles } = metadata;
-  if (backendKind !== options.backend) {
+  const { checkpointId, userMetadata, backendKind, handles, completionNumber } = metadata;
+  const format = savepointFormatOf(metadata, metadataName(completionNumber));
+  if (backendKind !== options.backend && format !== "canonical") {
     throw new InvalidArgumentError(
-      `checkpoint ${checkpointId} was taken by the ${backendKind} backend and cannot be restored into the ${options.backend} backend`,
+      `checkpoint ${checkpointId} was taken by the ${backendKind} backend and cannot be restored into the ${options.backend} backend: take a canonical savepoint to change the backend`,
     );
   }
+  checkOwnership(options, storage, isOwnStorage, format !== undefined);
   const keyGroups = handles.map((handle) => handle.keyGroups);
   if (isOwnStorage) requireNoneLeftOut(keyGroups, checkpointId, storage, options.keyGroups);
   return {
@@ -113,6 +116,25 @@ function fromMetadata(
   };
 }
 
+/** Who deletes what is restored: the user, unless it is in the job's own storage. */
+function checkOwnership(
+  options: ResolvedOptions,
+  storage: CheckpointStorage,
+  isOwnStorage: boolean,
+  isSavepoint: boolean,
+): void {
+  const isClaimed = options.restoreMode === "claim";
+  if (isSavepoint && isOwnStorage && !isClaimed) {
+    throw new InvalidArgumentError(
+      `${storage.description} is a savepoint, which the job would delete in time: give the backend a checkpointStorage of its own, or say restoreMode: "claim"`,
+    );
+  }
+  if (isOwnStorage || !isClaimed) return;
+  throw new InvalidArgumentError(
+    `restoreMode "claim" takes over what is in the checkpointStorage itself: make ${storage.description} the checkpointStorage, or restore it with "no-claim"`,
+  );
+}
+
 /** The next checkpoint of the storage would replace this one without those key groups. */
 function requireNoneLeftOut(
   ranges: readonly KeyGroupRange[],
@@ -120,7 +142,10 @@ function requireNoneLeftOut(
   storage: CheckpointStorage,
   owned: KeyGroupRange,
 ): void {
-  const outside = ranges.find(({ first, last }) => first < owned.first || last > owned.last);
+  const isWhole = owned.first === 0 && owned.last === owned.max - 1;
+  const outside = ranges.find(({ max, first, last }) => {
+    return max === owned.max ? first < owned.first || last > owned.last : !isWhole;
+  });
   if (outside === undefined) return;
   throw new InvalidArgumentError(
     `checkpoint ${checkpointId} holds key groups ${outside.first}-${outside.last}, this backend owns ${owned.first}-${owned.last} and would replace it in ${storage.description}: to restore a part, give the backend a checkpointStorage of its own and name the checkpoint's path`,
@@ -132,19 +157,16 @@ function combine(found: readonly Found[], options: ResolvedOptions): RestoreSour
   const { keyGroups } = options;
   const what = found.map((one) => one.what).join(", ");
   const all = found.flatMap(({ parts }) => parts);
-  for (const { handle } of all) {
-    if (handle.keyGroups.max === keyGroups.max) continue;
-    throw new InvalidArgumentError(
-      `${what} has ${handle.keyGroups.max} key groups, this backend ${keyGroups.max}: the number is fixed for a job's life`,
-    );
-  }
+  const max = groupCountOf(all, keyGroups.max, what);
+  // After a change of their number any key may go to any key group.
+  const needed = max === keyGroups.max ? keyGroups : { max, first: 0, last: max - 1 };
   checkCover(
     all.map(({ handle }) => handle.keyGroups),
-    keyGroups,
+    needed,
     what,
   );
   const parts = all.filter(({ handle }) => {
-    return handle.keyGroups.first <= keyGroups.last && handle.keyGroups.last >= keyGroups.first;
+    return handle.keyGroups.first <= needed.last && handle.keyGroups.last >= needed.first;
   });
   const [only] = found;
   const checkpointId = Math.max(...found.map(({ part }) => part.checkpointId));
@@ -158,6 +180,25 @@ function combine(found: readonly Found[], options: ResolvedOptions): RestoreSour
     states: mergeSchemas(parts.map(({ handle }) => handle.states)),
     changeNumber: Math.max(...parts.map(({ handle }) => handle.changeNumber)),
   };
+}
+
+/** The number of key groups of the parts, which only canonical rows allow to be another one. */
+function groupCountOf(parts: readonly RestorePart[], owned: number, what: string): number {
+  const [first] = parts;
+  if (first === undefined) return owned;
+  const { max } = first.handle.keyGroups;
+  for (const { handle } of parts) {
+    if (handle.keyGroups.max !== max) {
+      throw new InvalidArgumentError(
+        `${what}: parts of ${max} and of ${handle.keyGroups.max} key groups do not fit together`,
+      );
+    }
+    if (max === owned || handle.base.kind === "canonical") continue;
+    throw new InvalidArgumentError(
+      `${what} has ${max} key groups, this backend ${owned}: the number is fixed for a job's life, but for canonical savepoints`,
+    );
+  }
+  return max;
 }
 
 /** The ranges must not overlap anywhere, and leave no gap among the backend's key groups. */

@@ -1,14 +1,24 @@
-import type { SnapshotResult, StateSchema } from "../api/keyed-state-backend.ts";
+import type { SavepointFormat, SnapshotResult, StateSchema } from "../api/keyed-state-backend.ts";
 import type { Key } from "../api/state.ts";
+import type { FileSink } from "../checkpoint/base-writer.ts";
 
-/** What lies behind the write buffer and differs between the backends. */
 /** Who keeps a snapshot's files: this backend's own checkpoint store, or a runtime. */
 export type FileKeeper = "store" | "runtime";
 
+/** What lies behind the write buffer and differs between the backends. */
 export interface Tier {
   readonly kind: "lsm" | "memory";
   /** Cuts in the call and captures in the background. Rejects with the signal's reason. */
   begin(checkpointId: number, keeper: FileKeeper, signal: AbortSignal): Promise<SnapshotResult>;
+  /**
+   * As `begin`, all of it into a sink of its own: nothing is built upon, nothing builds on it. What a
+   * failure leaves in the sink is its owner's to remove.
+   */
+  beginSavepoint(
+    format: SavepointFormat,
+    sink: Promise<FileSink>,
+    signal: AbortSignal,
+  ): Promise<SnapshotResult>;
   /** The snapshot's checkpoint is durable: its files may be built upon. */
   complete(checkpointId: number): void;
   abort(checkpointId: number): void;

@@ -8,7 +8,12 @@ import type { Environment } from "../api/environment.ts";
 import type { BaseHandle, SharedFile } from "../api/keyed-state-backend.ts";
 import { CorruptionError } from "../errors.ts";
 import { FILE_LIST_BYTES_MAX } from "../format/file-list.ts";
-import type { DumpListEntry, FileList, SstListEntry } from "../format/file-list.ts";
+import type {
+  CanonicalListEntry,
+  DumpListEntry,
+  FileList,
+  SstListEntry,
+} from "../format/file-list.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import { runBounded } from "./bounded-work.ts";
 import { requireFetchSpace } from "./fetch-space.ts";
@@ -21,7 +26,7 @@ const decodedHereMax = 5000;
 /** and so many tables are checked. */
 const checkedHereMax = 1000;
 
-export type ListEntry = SstListEntry | DumpListEntry;
+export type ListEntry = SstListEntry | DumpListEntry | CanonicalListEntry;
 
 export interface FetchBaseRequest {
   readonly storage: CheckpointStorage;
@@ -36,6 +41,8 @@ export interface FetchBaseRequest {
   readonly select?: ((entry: ListEntry) => boolean) | undefined;
   /** Which files to verify later: of those only length, index and filter are checked. @defaultValue none */
   readonly defer?: ((entry: ListEntry) => boolean) | undefined;
+  /** The caller's own task verifies each file as it reads it (V1). @defaultValue false */
+  readonly isVerifiedLater?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -102,6 +109,7 @@ export async function fetchBase(request: FetchBaseRequest): Promise<FetchedBase>
     }
     if (defer(entry)) return;
     const { lengthBytes, sha256 } = entry;
+    if (request.isVerifiedLater === true) return;
     await pool.submit("verifyFile", { path, lengthBytes, sha256, file: name }, { signal: stop });
   });
   await checkDeferred(

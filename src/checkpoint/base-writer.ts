@@ -28,8 +28,11 @@ export interface CapturedSst {
   readonly largest: Uint8Array;
 }
 
+/** What writers need of a storage. */
+export type FileSink = Pick<CheckpointStorage, "putFile" | "putBytes">;
+
 export interface BaseWriterTools {
-  readonly storage: CheckpointStorage;
+  readonly storage: FileSink;
   readonly pool: WorkerPool;
   readonly environment: Environment;
   /** Takes ids of files that no checkpoint will use. Must not throw. */
@@ -115,7 +118,7 @@ export async function writeDump(
   });
 }
 
-class Upload {
+export class Upload {
   readonly #tools: BaseWriterTools;
   readonly #ids: string[] = [];
   #uploadedBytes = 0;

@@ -14,6 +14,11 @@ const namePattern = /^\.temporary-[0-9a-f]{32}$/;
 /** Where objects are created or replaced: not among the data files, which are many. */
 const folders = ["", METADATA_PREFIX];
 
+/** Whether a writer of this library may have left such a file: no reader looks at it. */
+export function isTemporaryName(name: string): boolean {
+  return namePattern.test(name);
+}
+
 export class TemporaryFiles {
   readonly #environment: Environment;
   readonly #fileSystem: FileSystem;
@@ -35,7 +40,7 @@ export class TemporaryFiles {
     for (const folder of folders) {
       for (const name of await this.#namesIn(join(root, folder))) {
         const path = join(root, folder, name);
-        if (!namePattern.test(name)) continue;
+        if (!isTemporaryName(name)) continue;
         if ((await this.#fileSystem.stat(path))?.kind === "file") left.push(path); // T2
       }
     }

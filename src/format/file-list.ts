@@ -2,7 +2,9 @@
 //   B1. A list names every file by its random id, with length and SHA-256, and no file twice.
 //   B2. Files of a level from 1 on do not overlap and stand in the order of their keys: what
 //       LevelDB asks of them is checked where they are opened (lsm/), not here.
+//   B3. Files of a canonical list ascend in their key groups; a group may go on in the next file.
 import { assert } from "../common/assert.ts";
+import { KEY_GROUPS_MAX } from "../common/key-group.ts";
 import { MIB } from "../common/units.ts";
 import { readVarint, varintBytes, writeVarint } from "../common/varint.ts";
 import type { Cursor } from "../common/varint.ts";
@@ -16,7 +18,7 @@ export const FILE_LIST_MAGIC = "VARVELST";
 export const FILE_LIST_VERSION = 1;
 const HEADER_BYTES = 16; // Magic, u32 version, u32 reserved.
 /** On disk: never renumber, only add. */
-const Kind = { sstSet: 1, dump: 2 } as const;
+const Kind = { sstSet: 1, dump: 2, canonical: 3 } as const;
 
 export const FILE_ID_BYTES = 16;
 const HASH_BYTES = 32;
@@ -57,7 +59,19 @@ export interface DumpList {
   readonly files: readonly DumpListEntry[];
 }
 
-export type FileList = SstSetList | DumpList;
+/** Like one of a dump, and which key groups its rows are of: both ends inclusive. */
+export interface CanonicalListEntry extends DumpListEntry {
+  readonly firstKeyGroup: number;
+  readonly lastKeyGroup: number;
+}
+
+export interface CanonicalList {
+  readonly kind: "canonical";
+  /** In the order of their rows. */
+  readonly files: readonly CanonicalListEntry[];
+}
+
+export type FileList = SstSetList | DumpList | CanonicalList;
 
 /** The stored bytes of a list. */
 export function encodeFileList(list: FileList, tools: FrameTools): Uint8Array {
@@ -78,9 +92,15 @@ function encodeBody(list: FileList): Uint8Array {
       parts.push(varint(file.smallest.length), file.smallest);
       parts.push(varint(file.largest.length), file.largest);
     }
-  } else {
+  } else if (list.kind === "dump") {
     parts.push(Uint8Array.of(Kind.dump), varint(list.files.length));
     for (const file of list.files) parts.push(sharedPart(file), varint(file.rowCount));
+  } else {
+    parts.push(Uint8Array.of(Kind.canonical), varint(list.files.length));
+    for (const file of list.files) {
+      parts.push(sharedPart(file), varint(file.rowCount));
+      parts.push(varint(file.firstKeyGroup), varint(file.lastKeyGroup));
+    }
   }
   return concatenate(parts);
 }
@@ -132,12 +152,21 @@ class BodyReader {
 
   list(): FileList {
     const kind = this.#take(1)[0];
-    if (kind !== Kind.sstSet && kind !== Kind.dump) {
-      throw new UnsupportedFormatError(`file list ${this.#file}`, `kind ${kind}`, "kinds 1 and 2");
+    if (kind !== Kind.sstSet && kind !== Kind.dump && kind !== Kind.canonical) {
+      throw new UnsupportedFormatError(`file list ${this.#file}`, `kind ${kind}`, "kinds 1 to 3");
     }
     const count = this.#number(FILE_LIST_FILES_MAX, "file count");
     if (kind === Kind.dump) {
       return { kind: "dump", files: this.#repeat(count, () => this.#dumpEntry()) };
+    }
+    if (kind === Kind.canonical) {
+      let group = 0; // B3
+      const read = (): CanonicalListEntry => {
+        const entry = this.#canonicalEntry(group);
+        group = entry.lastKeyGroup;
+        return entry;
+      };
+      return { kind: "canonical", files: this.#repeat(count, read) };
     }
     const lastSequence = this.#number(Number.MAX_SAFE_INTEGER, "sequence number");
     const nextFile = this.#number(Number.MAX_SAFE_INTEGER, "next file number");
@@ -158,6 +187,16 @@ class BodyReader {
 
   #dumpEntry(): DumpListEntry {
     return { ...this.#shared(), rowCount: this.#number(Number.MAX_SAFE_INTEGER, "row count") };
+  }
+
+  #canonicalEntry(from: number): CanonicalListEntry {
+    const entry = this.#dumpEntry();
+    const firstKeyGroup = this.#number(KEY_GROUPS_MAX - 1, "first key group");
+    const lastKeyGroup = this.#number(KEY_GROUPS_MAX - 1, "last key group");
+    if (firstKeyGroup < from || lastKeyGroup < firstKeyGroup) {
+      this.#fail("key groups of files do not ascend");
+    }
+    return { ...entry, firstKeyGroup, lastKeyGroup };
   }
 
   #sstEntry(nextFile: number): SstListEntry {

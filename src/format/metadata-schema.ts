@@ -123,7 +123,7 @@ class SchemaReader {
     const names = ["kind", "fileList", "totalBytes", "fileCount"];
     const fields = this.#object(value, "base", names);
     return {
-      kind: this.#oneOf(fields["kind"], "base.kind", ["sst-set", "dump"]),
+      kind: this.#oneOf(fields["kind"], "base.kind", ["sst-set", "dump", "canonical"]),
       fileList: this.#sharedFile(fields["fileList"]),
       totalBytes: this.#integer(fields["totalBytes"], "totalBytes", 0),
       fileCount: this.#integer(fields["fileCount"], "fileCount", 0, filesMax),

@@ -56,7 +56,10 @@ export class BasePart {
 
   async #openRows(): Promise<ClearableRows> {
     const list = await this.list();
-    if (list.kind === "dump") return new DumpRows(this.#storage, list);
+    // Files of a canonical savepoint are those of a dump, sorted over all of them.
+    if (list.kind !== "sst-set") {
+      return new DumpRows(this.#storage, { kind: "dump", files: list.files });
+    }
     const { keyGroups, base } = this.handle;
     return new SstRows(this.#storage, list, keyGroups, fileName(base.fileList.id));
   }

@@ -29,7 +29,7 @@ export function fileListOf({ handle }: BasePart): CheckpointFile {
 export async function listedFilesOf(part: BasePart): Promise<readonly CheckpointFile[]> {
   const { first, last } = part.handle.keyGroups;
   const list = await part.list();
-  if (list.kind === "dump") {
+  if (list.kind !== "sst-set") {
     return list.files.map((file) => ({ ...file, kind: "dump", keyGroups: { first, last } }));
   }
   return list.files.map((file) => {

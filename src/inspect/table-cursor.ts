@@ -51,7 +51,7 @@ export class SstTables {
       const file = new StoredFile(this.#storage, entry);
       const footerAt = Math.max(0, entry.lengthBytes - TABLE_FOOTER_BYTES);
       const footer = await file.read(footerAt, entry.lengthBytes - footerAt);
-      const handle = readFooter(footer, entry.lengthBytes, file.name);
+      const { index: handle } = readFooter(footer, entry.lengthBytes, file.name);
       const stored = await file.read(handle.offset, handle.length + BLOCK_TRAILER_BYTES);
       const content = decodeBlock(stored, handle, file.name); // T1
       return { file, entry, index: readIndex(content, handle, file.name) };

@@ -4,13 +4,8 @@
 //       records changes but word 3, and each value word 3 can have during the pack (0, or a
 //       generation above the boundary) means the same: the record was newest at the boundary.
 //   P2. So there is one record per key, and keys ascend strictly.
-import { createHash } from "node:crypto";
-import type { WritableFile } from "../api/environment.ts";
 import { assert } from "../common/assert.ts";
 import { typedFileError } from "../environment/typed-error.ts";
-import { dumpRowBytes, encodeDumpFooter, encodeDumpHeader, writeDumpRow } from "../format/dump.ts";
-import { FRAME_RAW_BYTES_MAX, encodeFrame } from "../format/frame.ts";
-import type { FrameTools } from "../format/frame.ts";
 import {
   CHUNK_UNITS,
   CHUNK_UNITS_SHIFT,
@@ -19,8 +14,9 @@ import {
   ROW_HEADER_SHIFT,
   RecordFlag,
 } from "../format/row-record.ts";
+import { DumpWriter } from "./dump-writer.ts";
 import { TaskStopped } from "./tasks.ts";
-import type { DumpChunk, PackedDumpFile, TaskContext, WorkerTasks } from "./tasks.ts";
+import type { DumpChunk, TaskContext, WorkerTasks } from "./tasks.ts";
 
 type Request = WorkerTasks["packDump"]["request"];
 
@@ -43,7 +39,10 @@ export async function packDump(
         index === 0 || arena.compareKeys(records[index - 1]!, record) < 0,
         "P2: two records of one key at a boundary",
       );
-      await writer.add(arena.key(record), arena.header(record), arena.payload(record));
+      const key = arena.key(record);
+      const payload = arena.payload(record);
+      if (!writer.fits(key.length, payload.length + 1)) await writer.makeRoom();
+      writer.add(key, arena.header(record), payload);
     }
     return { files: await writer.finish(), rowCount: records.length };
   } catch (cause) {
@@ -118,97 +117,4 @@ class Arena {
     }
     return lengthA - lengthB;
   }
-}
-
-interface OpenFile {
-  readonly path: string;
-  readonly file: WritableFile;
-  readonly hash: ReturnType<typeof createHash>;
-  lengthBytes: number;
-  frameCount: number;
-  rowCount: number;
-  rawBytes: number;
-}
-
-/** Rows to frames to files. */
-class DumpWriter {
-  readonly #request: Request;
-  readonly #context: TaskContext;
-  readonly #tools: FrameTools;
-  readonly #frame = new Uint8Array(FRAME_RAW_BYTES_MAX);
-  readonly #files: PackedDumpFile[] = [];
-  #frameBytes = 0;
-  #open: OpenFile | undefined;
-
-  constructor(request: Request, context: TaskContext, tools: FrameTools) {
-    this.#request = request;
-    this.#context = context;
-    this.#tools = tools;
-  }
-
-  async add(key: Uint8Array, header: number, payload: Uint8Array): Promise<void> {
-    const rowBytes = dumpRowBytes(key.length, payload.length + 1);
-    if (this.#frameBytes + rowBytes > this.#frame.length) {
-      await this.#endFrame();
-      if ((this.#open?.rawBytes ?? 0) >= this.#request.fileRawBytes) await this.#endFile();
-    }
-    this.#open ??= await this.#beginFile();
-    this.#frameBytes = writeDumpRow(this.#frame, this.#frameBytes, key, header, payload);
-    this.#open.rowCount++;
-  }
-
-  async finish(): Promise<readonly PackedDumpFile[]> {
-    await this.#endFrame();
-    await this.#endFile();
-    return this.#files;
-  }
-
-  async discard(): Promise<void> {
-    const paths = this.#files.map((file) => file.path);
-    if (this.#open !== undefined) {
-      paths.push(this.#open.path);
-      await this.#open.file.close();
-    }
-    for (const path of paths) await this.#context.fileSystem.removeTree(path);
-  }
-
-  async #beginFile(): Promise<OpenFile> {
-    const path = `${this.#request.pathPrefix}${this.#files.length}`;
-    if (this.#context.isRepeated) await this.#context.fileSystem.removeTree(path);
-    const file = await this.#context.fileSystem.create(path);
-    const hash = createHash("sha256");
-    const open = { path, file, hash, lengthBytes: 0, frameCount: 0, rowCount: 0, rawBytes: 0 };
-    await append(open, encodeDumpHeader());
-    return open;
-  }
-
-  async #endFrame(): Promise<void> {
-    if (this.#open === undefined || this.#frameBytes === 0) return;
-    const frame = encodeFrame(this.#frame.subarray(0, this.#frameBytes), this.#tools);
-    this.#open.frameCount++;
-    this.#open.rawBytes += this.#frameBytes;
-    this.#frameBytes = 0;
-    this.#context.checkStop();
-    await append(this.#open, frame);
-  }
-
-  async #endFile(): Promise<void> {
-    const open = this.#open;
-    if (open === undefined) return;
-    await append(open, encodeDumpFooter(open, this.#tools.checksum));
-    await open.file.close();
-    this.#files.push({
-      path: open.path,
-      lengthBytes: open.lengthBytes,
-      sha256: open.hash.digest("hex"),
-      rowCount: open.rowCount,
-    });
-    this.#open = undefined;
-  }
-}
-
-async function append(open: OpenFile, bytes: Uint8Array): Promise<void> {
-  open.hash.update(bytes);
-  open.lengthBytes += bytes.length;
-  await open.file.write(bytes);
 }

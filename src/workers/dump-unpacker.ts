@@ -12,6 +12,21 @@ export async function unpackDump(
   request: WorkerTasks["unpackDump"]["request"],
   context: TaskContext,
 ): Promise<WorkerTasks["unpackDump"]["response"]> {
+  const bytes = await readVerified(request, context);
+  const buffers: Uint8Array[] = [];
+  const totals = readDump(bytes, await context.tools(), request.file, (rows) => {
+    context.checkStop();
+    // A raw frame is a view of the file's bytes: a copy of it can be moved by itself.
+    buffers.push(rows.buffer === bytes.buffer ? rows.slice() : rows);
+  });
+  return { buffers, rowCount: totals.rowCount };
+}
+
+/** All bytes of a dump file, whose length and SHA-256 are as they should be. */
+export async function readVerified(
+  request: WorkerTasks["unpackDump"]["request"],
+  context: TaskContext,
+): Promise<Uint8Array> {
   if (request.lengthBytes > FILE_BYTES_MAX) {
     throw new CorruptionError("a dump file is longer than one can be", request.file, 0);
   }
@@ -26,13 +41,7 @@ export async function unpackDump(
   if (sha256Of(bytes) !== request.sha256) {
     throw new CorruptionError("the SHA-256 of the file does not match", request.file, 0);
   }
-  const buffers: Uint8Array[] = [];
-  const totals = readDump(bytes, await context.tools(), request.file, (rows) => {
-    context.checkStop();
-    // A raw frame is a view of the file's bytes: a copy of it can be moved by itself.
-    buffers.push(rows.buffer === bytes.buffer ? rows.slice() : rows);
-  });
-  return { buffers, rowCount: totals.rowCount };
+  return bytes;
 }
 
 async function readAll(

@@ -12,6 +12,8 @@ import { toErrorData } from "./error-data.ts";
 import { hashFile, sha256Of, verifyFile } from "./file-tasks.ts";
 import { checkTables } from "./table-checker.ts";
 import { clipTable } from "./table-clipper.ts";
+import { makeTable } from "./table-maker.ts";
+import { packTables } from "./table-packer.ts";
 import { TaskState, TaskStopped } from "./tasks.ts";
 import type { TaskContext, TaskMessage, TaskReply, WorkerTaskName, WorkerTasks } from "./tasks.ts";
 
@@ -32,6 +34,8 @@ const tasks: Tasks = {
   checkTables,
   clipTable,
   packDump,
+  packTables,
+  makeTable,
   unpackDump,
   async encodeFrames({ bytes }, context) {
     return { bytes: encodeFrameSequence(bytes, await context.tools()) };

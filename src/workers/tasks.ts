@@ -20,6 +20,18 @@ export interface PackedDumpFile {
   readonly lengthBytes: number;
   readonly sha256: string;
   readonly rowCount: number;
+  /** Key groups of its first and its last row. */
+  readonly firstKeyGroup: number;
+  readonly lastKeyGroup: number;
+}
+
+/** A local table file to read rows from. */
+export interface PackedTable {
+  readonly path: string;
+  /** Tables of one level from 1 on do not overlap. */
+  readonly level: number;
+  /** Internal key of its first entry. */
+  readonly smallest: Uint8Array;
 }
 
 export interface WorkerTasks {
@@ -117,6 +129,20 @@ export interface WorkerTasks {
     readonly response: { readonly files: readonly PackedDumpFile[]; readonly rowCount: number };
   };
   /**
+   * Writes the rows of these key groups, the newest of each key and no tombstones, from the tables of
+   * one captured set into dump files, as `packDump` does. The tables must not change meanwhile.
+   */
+  readonly packTables: {
+    readonly request: {
+      readonly tables: readonly PackedTable[];
+      /** Both ends inclusive. */
+      readonly keyGroups: { readonly first: number; readonly last: number };
+      readonly pathPrefix: string;
+      readonly fileRawBytes: number;
+    };
+    readonly response: { readonly files: readonly PackedDumpFile[]; readonly rowCount: number };
+  };
+  /**
    * The rows of a dump file, verified: each buffer holds rows as `readDumpRows` reads them, at most
    * 1 MiB, and their keys ascend from buffer to buffer.
    */
@@ -128,6 +154,33 @@ export interface WorkerTasks {
       readonly file: string;
     };
     readonly response: { readonly buffers: readonly Uint8Array[]; readonly rowCount: number };
+  };
+  /**
+   * Verifies a file of canonical rows and makes a table of those of the key groups, in `target`,
+   * which must not exist. Without bounds there was none, and `target` does not exist.
+   */
+  readonly makeTable: {
+    readonly request: {
+      readonly path: string;
+      readonly lengthBytes: number;
+      readonly sha256: string;
+      readonly file: string;
+      readonly target: string;
+      readonly blockSizeBytes: number;
+      /** What rows may be of. */
+      readonly stateIds: readonly number[];
+      readonly keyGroupCount: number;
+      /** Both ends inclusive: what the file may hold, and what is wanted of it. */
+      readonly storedGroups: { readonly first: number; readonly last: number };
+      readonly keyGroups: { readonly first: number; readonly last: number };
+    };
+    readonly response: {
+      readonly lengthBytes: number;
+      /** Rows of the file. */
+      readonly rowCount: number;
+      /** Internal keys, both inclusive. */
+      readonly bounds: { readonly smallest: Uint8Array; readonly largest: Uint8Array } | undefined;
+    };
   };
 }
 

@@ -73,9 +73,9 @@ describe("a file list", () => {
       code: "VARVE_UNSUPPORTED_FORMAT",
       found: "version 2",
     });
-    assert.throws(() => decode(hostile("0300")), {
+    assert.throws(() => decode(hostile("0400")), {
       code: "VARVE_UNSUPPORTED_FORMAT",
-      found: "kind 3",
+      found: "kind 4",
     });
   });
 
