@@ -33,6 +33,12 @@ export interface CopyProgress {
 }
 
 export interface CopyOptions {
+  /**
+   * `link`: hard links where the file system can, else copies. `copy`: copies always, so that damage
+   * to the original is not shared.
+   * @defaultValue "link"
+   */
+  readonly transfer?: "link" | "copy" | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: CopyProgress) => void) | undefined;
   /** Where the target is. @defaultValue Node's */
@@ -116,8 +122,9 @@ async function fill(
   pool: WorkerPool,
 ): Promise<Omit<CopiedCheckpoint, "location">> {
   const { fileSystem } = environment;
-  const { storage, metadata, checkpointId } = view;
-  const { signal } = options;
+  const { metadata, checkpointId } = view;
+  const { signal, transfer } = options;
+  const storage = transfer === "copy" ? copying(view.storage, environment) : view.storage;
   const files = await view.files();
   const copy = fileSystemStorage(target, {}, environment);
   await copy.open();
@@ -137,6 +144,13 @@ async function fill(
   await copy.replace(LATEST_NAME, encodeHint(metadata.completionNumber));
   const totalBytes = files.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
   return { checkpointId, fileCount: files.length, totalBytes };
+}
+
+/** The same files, given as copies. */
+function copying(storage: CheckpointStorage, environment: Environment): CheckpointStorage {
+  const latest = storage.locate?.(LATEST_NAME);
+  if (latest === undefined) return storage; // Without local files there is nothing to link.
+  return fileSystemStorage(dirname(latest), { transfer: "copy" }, environment);
 }
 
 async function fetchFile(

@@ -8,17 +8,19 @@ export const copy: Command = {
   parameters: ["DIRECTORY", "TARGET"],
   summary: "Makes a directory of its own from one checkpoint, which no job deletes from.",
   help: `
-  --id ID   which checkpoint (default: the newest)
+  --id ID      which checkpoint (default: the newest)
+  --no-links   copies every byte, so that damage to the original is not shared
 
 TARGET must not exist. Files are linked where the file system can, else copied; every byte is
 verified and durable before TARGET appears. Restore it by its path.
 `,
-  options: { id: { type: "string" } },
+  options: { id: { type: "string" }, "no-links": { type: "boolean" } },
   async run({ positionals, values, terminal, interruption }) {
     const [directory, target] = positionals as [string, string];
     const view = await openCheckpoint(directory, optionsForOpening(values));
     try {
       const copied = await copyCheckpoint(view, target, {
+        transfer: values["no-links"] === true ? "copy" : "link",
         signal: interruption(),
         onProgress({ copiedBytes, totalBytes }) {
           terminal.progress(`${share(copiedBytes, totalBytes)} of ${bytesText(totalBytes)}`);

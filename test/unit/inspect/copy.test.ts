@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFile, readdir } from "node:fs/promises";
+import { readFile, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "vitest";
 import { fileSystemStorage, openKeyedStateBackend } from "../../../src/index.ts";
@@ -22,6 +22,18 @@ describe("a copy", () => {
       const copied = await copyCheckpoint(view, target);
       const files = await view.files();
       assert.equal(copied.fileCount, files.length);
+      const plain = join(folder, "plain");
+      await copyCheckpoint(view, plain, { transfer: "copy" });
+      const inodes = await Promise.all(
+        [join(folder, "checkpoints"), target, plain].map(async (root) => {
+          return (await stat(join(root, "files", files[0]!.id))).ino;
+        }),
+      );
+      assert.equal(inodes[0], inodes[1]);
+      assert.notEqual(inodes[0], inodes[2]);
+      const inCopy = await openCheckpoint(plain);
+      assertSame(await scanned(inCopy), contents);
+      await inCopy.close();
       assert.equal((await readdir(join(target, "files"))).length, files.length);
       const name = join("metadata", "0000000001");
       assert.deepEqual(
