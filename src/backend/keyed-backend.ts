@@ -205,12 +205,14 @@ export class BufferedKeyedStateBackend implements KeyedStateBackend {
     return { checkpointId, result };
   }
 
-  /** Whoever cuts does so between records. */
+  /** Whoever cuts does so between records, with all states declared. */
   #cutting(call: string): BackendParts {
     if (this.#isInCallback) {
       throw new InvalidArgumentError(`${call}() cuts between records: not within withKey`);
     }
-    return this.#serving();
+    const parts = this.#serving();
+    parts.catalog.refuseUndeclared();
+    return parts;
   }
 
   notifyCheckpointComplete(checkpointId: number): void {

@@ -145,7 +145,7 @@ class Assembly {
     this.#store = store;
     this.#source = source;
     this.#undo = undo;
-    this.#catalog = new StateCatalog(source?.states ?? []);
+    this.#catalog = new StateCatalog(source?.states ?? [], options.allowNonRestoredState);
     this.#changeNumberBase = source?.changeNumber ?? 0;
     this.#context = new KeyContext(options.keyGroups, new Epochs());
     this.#status = new BackendStatus(() => {

@@ -56,6 +56,14 @@ export interface KeyedStateBackendOptions {
    */
   readonly restoreMode?: RestoreMode | undefined;
   /**
+   * States of the restored checkpoint, by name, that the job may leave undeclared; `true`: all. They are
+   * carried on unread from checkpoint to checkpoint, and can be declared again later. Without it the
+   * first checkpoint, snapshot or savepoint is refused while such a state is undeclared: a misspelt
+   * name would otherwise look like empty state.
+   * @defaultValue none
+   */
+  readonly allowNonRestoredState?: readonly string[] | true | undefined;
+  /**
    * `full`: each checkpoint uploads everything. `incremental`: only files that are new; needs the
    * lsm backend.
    * @defaultValue "incremental" for lsm, "full" for memory
@@ -99,6 +107,7 @@ export interface ResolvedOptions {
   readonly checkpointStorage: CheckpointStorage;
   readonly restore: RestoreTarget;
   readonly restoreMode: RestoreMode;
+  readonly allowNonRestoredState: readonly string[] | true;
   readonly policy: CheckpointPolicy;
   readonly keyGroups: KeyGroupRange;
   readonly retainedCheckpoints: number;
@@ -113,6 +122,7 @@ const optionNames: readonly (keyof KeyedStateBackendOptions)[] = [
   "checkpointStorage",
   "restore",
   "restoreMode",
+  "allowNonRestoredState",
   "policy",
   "keyGroups",
   "memoryBudgetBytes",
@@ -167,6 +177,7 @@ export function resolveOptions(options: KeyedStateBackendOptions): ResolvedOptio
     checkpointStorage: options.checkpointStorage,
     restore: options.restore,
     restoreMode: oneOf("restoreMode", options.restoreMode ?? "no-claim", ["no-claim", "claim"]),
+    allowNonRestoredState: resolveAllowed(options.allowNonRestoredState),
     policy,
     keyGroups: resolveKeyGroups(options.keyGroups),
     retainedCheckpoints: integerOption(
@@ -217,6 +228,14 @@ export function resolveLsmOptions(tuning: LsmTuning, shareBytes: number): LsmOpt
     compression: compression ?? byDefault.compression,
     maxOpenFiles: integer("maxOpenFiles", 74, 50_000),
   };
+}
+
+function resolveAllowed(names: readonly string[] | true | undefined): readonly string[] | true {
+  if (names === undefined) return [];
+  if (names === true) return true;
+  const isList = Array.isArray(names) && names.every((name: unknown) => typeof name === "string");
+  if (isList) return [...names];
+  throw new InvalidArgumentError("allowNonRestoredState must be a list of states' names, or true");
 }
 
 function oneOf<const T extends string>(name: string, value: T, allowed: readonly T[]): T {

@@ -1,5 +1,6 @@
 // The states of one backend: made once per name, checked against what a restored checkpoint says.
-//   S1. A state that was restored and is not used by the job is carried on to the next checkpoint.
+//   S1. A state that was restored and is not used by the job is carried on to the next checkpoint,
+//       if the job has allowed that by name; else no checkpoint is taken.
 import type { StateSchema } from "../api/keyed-state-backend.ts";
 import type { Serializer } from "../api/serializer.ts";
 import type { Key, StateDescriptor } from "../api/state.ts";
@@ -23,12 +24,14 @@ export interface PrefetchTarget {
 export class StateCatalog {
   readonly #schemas = new Map<string, StateSchema>();
   readonly #names = new Map<number, string>();
+  readonly #allowed: readonly string[] | true;
   readonly #states = new Map<
     string,
     { readonly state: BufferedState; readonly descriptor: object }
   >();
 
-  constructor(restored: readonly StateSchema[]) {
+  constructor(restored: readonly StateSchema[], allowed: readonly string[] | true = true) {
+    this.#allowed = allowed;
     for (const schema of restored) {
       this.#schemas.set(schema.name, schema);
       this.#names.set(schema.id, schema.name);
@@ -37,6 +40,20 @@ export class StateCatalog {
 
   schemas(): readonly StateSchema[] {
     return [...this.#schemas.values()];
+  }
+
+  /** S1. Before anything is cut: by then a job has declared the states that it knows. */
+  refuseUndeclared(): void {
+    const allowed = this.#allowed;
+    if (allowed === true) return;
+    const names = [...this.#schemas.keys()].filter(
+      (name) => !this.#states.has(name) && !allowed.includes(name),
+    );
+    if (names.length === 0) return;
+    const list = names.map((name) => JSON.stringify(name)).join(", ");
+    throw new InvalidArgumentError(
+      `the restored checkpoint has states that the job has not declared: ${list}: declare them before the first checkpoint, or name them in allowNonRestoredState to carry them on unread`,
+    );
   }
 
   /** The state of this name: the one made before, or one made by `make` now. */

@@ -22,8 +22,14 @@ export class SuiteJob {
   async open(
     restore: SuiteRestore = "latest-or-new",
     keyGroups?: KeyGroupRange,
+    allowNonRestoredState?: readonly string[],
   ): Promise<KeyedStateBackend> {
-    const backend = await this.#subject.open({ job: this.name, restore, keyGroups });
+    const backend = await this.#subject.open({
+      job: this.name,
+      restore,
+      keyGroups,
+      allowNonRestoredState,
+    });
     this.#open.add(backend);
     return backend;
   }

@@ -17,6 +17,24 @@ export function defineLifecycleSuite(suite: Suite): void {
       assert.equal(backend.mapState(map), backend.mapState({ ...map }));
     });
 
+    suite.test("comes before the first checkpoint, if the state was restored", async (job) => {
+      let backend = await job.open();
+      backend.withKey("k", () => backend.valueState(total).update(1));
+      await backend.checkpoint();
+      await job.close(backend);
+      backend = await job.open("latest");
+      await rejectsCode(backend.checkpoint(), "VARVE_INVALID_ARGUMENT");
+      backend.valueState(total);
+      await backend.checkpoint();
+      await job.close(backend);
+      backend = await job.open("latest", undefined, ["total"]);
+      await backend.checkpoint();
+      assert.equal(
+        backend.withKey("k", () => backend.valueState(total).value()),
+        1,
+      );
+    });
+
     suite.test("with another type, serializer or use of namespaces is refused", async (job) => {
       let backend = await job.open();
       backend.valueState(total);

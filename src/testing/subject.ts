@@ -13,6 +13,8 @@ export interface SubjectOpenOptions {
   readonly restore: SuiteRestore;
   /** All of 128 if left out. */
   readonly keyGroups?: KeyGroupRange | undefined;
+  /** Restored states that may stay undeclared: as the option of `openKeyedStateBackend`. */
+  readonly allowNonRestoredState?: readonly string[] | undefined;
 }
 
 /** What a backend can do beyond the contract. Tests of what it cannot are skipped by name. */

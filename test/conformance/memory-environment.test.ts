@@ -9,7 +9,7 @@ const environment = memoryEnvironment();
 const subject: KeyedStateSubject = {
   name: "memory, in an environment in memory",
   supports: { keyGroupRanges: true, restoreById: true, snapshots: true, bulk: true },
-  open: ({ job, restore, keyGroups }) =>
+  open: ({ job, restore, keyGroups, allowNonRestoredState }) =>
     openKeyedStateBackend({
       backend: "memory",
       workingDirectory: `/${job}/work`,
@@ -17,6 +17,7 @@ const subject: KeyedStateSubject = {
       memoryBudgetBytes: 96 * MIB,
       restore,
       keyGroups,
+      allowNonRestoredState,
       environment,
     }),
   discard: (job) => environment.fileSystem.removeTree(`/${job}`),

@@ -26,7 +26,7 @@ export function subjectOf(
   return {
     name,
     supports: { keyGroupRanges: true, restoreById: true, snapshots: true, bulk: true },
-    async open({ job, restore, keyGroups }) {
+    async open({ job, restore, keyGroups, allowNonRestoredState }) {
       mkdirSync(root, { recursive: true });
       host ??= openStateHost({ memoryBudgetBytes: budgetBytes });
       // A job beside another one has a budget of its own: the smallest is too small for two.
@@ -39,6 +39,7 @@ export function subjectOf(
         checkpointStorage: fileSystemStorage(join(root, job, "checkpoints")),
         restore,
         keyGroups,
+        allowNonRestoredState,
       });
     },
     async discard(job) {

@@ -200,4 +200,32 @@ describe("restoring a savepoint", () => {
     const { newFileCount } = await claimed.checkpoint();
     assert.equal(newFileCount, 1, "the list of files only");
   });
+
+  test("takes no checkpoint over states that are neither declared nor allowed by name", async () => {
+    for (const backend of kinds) {
+      const { place, open } = await saved("canonical", backend);
+      const again = join(place.root, "again");
+      const strict = await open({ allowNonRestoredState: ["other"] });
+      const undeclared = { ...refused, message: /"total"/ };
+      await assert.rejects(strict.checkpoint(), undeclared);
+      await assert.rejects(strict.savepoint(again), undeclared);
+      assert.throws(() => strict.snapshot(9), undeclared);
+      strict.valueState(total);
+      await strict.checkpoint();
+      await strict.close();
+      for (const allowNonRestoredState of [["total"], true] as const) {
+        const lenient = await open({ allowNonRestoredState, restore: "latest" });
+        await lenient.checkpoint();
+        await lenient.savepoint(join(again, String(allowNonRestoredState)));
+        await lenient.close();
+        const later = await open({ restore: join(again, String(allowNonRestoredState)) });
+        assert.equal(readOne(later, 1), 7);
+        await later.close();
+      }
+      for (const wrong of ["total", [1], false]) {
+        const allowNonRestoredState = wrong as unknown as true;
+        await assert.rejects(open({ allowNonRestoredState }), refused);
+      }
+    }
+  });
 });
