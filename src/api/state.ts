@@ -12,6 +12,13 @@ export interface StateDescriptor {
    * @defaultValue false
    */
   readonly namespaces?: boolean | undefined;
+  /**
+   * `false`: the state is in no checkpoint and no savepoint, and never reaches a disk. It begins empty
+   * with each open, and has to fit the memory budget, of which such states together take an even share
+   * beside the write buffer. For caches and what can be computed again.
+   * @defaultValue true
+   */
+  readonly checkpointed?: boolean | undefined;
 }
 
 export interface ValueStateDescriptor<T> extends StateDescriptor {

@@ -23,6 +23,7 @@ import type {
   MapStateDescriptor,
   ReducingState,
   ReducingStateDescriptor,
+  StateDescriptor,
   ValueState,
   ValueStateDescriptor,
 } from "../api/state.ts";
@@ -43,6 +44,7 @@ import type { Checkpointing } from "./checkpointing.ts";
 import type { Savepoints } from "./savepoints.ts";
 import type { StateCatalog } from "./state-catalog.ts";
 import type { Tier } from "./tier.ts";
+import type { TransientStates } from "./transient-states.ts";
 
 /** Everything a backend is made of; `close` gives back what it does not own itself. */
 export interface BackendParts {
@@ -53,6 +55,7 @@ export interface BackendParts {
   readonly context: KeyContext;
   readonly buffer: WriteBuffer;
   readonly states: StateHost;
+  readonly transient: TransientStates;
   readonly catalog: StateCatalog;
   readonly tier: Tier;
   readonly checkpointing: Checkpointing;
@@ -72,6 +75,8 @@ export class BufferedKeyedStateBackend implements KeyedStateBackend {
   readonly #parts: BackendParts;
   private readonly _context: KeyContext;
   private readonly _buffer: WriteBuffer;
+  /** Of states that are not checkpointed, once there are any. */
+  private _transient: WriteBuffer | undefined = undefined;
   #isInCallback = false;
   #closing: Promise<void> | undefined = undefined;
 
@@ -89,47 +94,66 @@ export class BufferedKeyedStateBackend implements KeyedStateBackend {
   }
 
   valueState<T>(descriptor: ValueStateDescriptor<T>): ValueState<T> {
-    const { catalog, states } = this.#serving();
+    const { catalog } = this.#serving();
     return catalog.obtain("value", descriptor, { value: descriptor?.value }, (schema) => {
-      return new BufferedValueState(states, schema, descriptor.value);
+      return new BufferedValueState(this.#hostOf(descriptor), schema, descriptor.value);
     });
   }
 
   listState<T>(descriptor: ListStateDescriptor<T>): ListState<T> {
-    const { catalog, states } = this.#serving();
+    const { catalog } = this.#serving();
     return catalog.obtain("list", descriptor, { element: descriptor?.element }, (schema) => {
-      return new BufferedListState(states, schema, descriptor.element);
+      return new BufferedListState(this.#hostOf(descriptor), schema, descriptor.element);
     });
   }
 
   mapState<K, V>(descriptor: MapStateDescriptor<K, V>): MapState<K, V> {
-    const { catalog, states } = this.#serving();
+    const { catalog } = this.#serving();
     const parts = { key: descriptor?.key, value: descriptor?.value };
     return catalog.obtain("map", descriptor, parts, (schema) => {
-      return new BufferedMapState(states, schema, descriptor.key, descriptor.value);
+      return new BufferedMapState(
+        this.#hostOf(descriptor),
+        schema,
+        descriptor.key,
+        descriptor.value,
+      );
     });
   }
 
   reducingState<T>(descriptor: ReducingStateDescriptor<T>): ReducingState<T> {
-    const { catalog, states } = this.#serving();
+    const { catalog } = this.#serving();
     return catalog.obtain("reducing", descriptor, { value: descriptor?.value }, (schema) => {
       requireFunction(schema.name, "reduce", descriptor.reduce);
-      return new BufferedReducingState(states, schema, descriptor.value, descriptor.reduce);
+      return new BufferedReducingState(
+        this.#hostOf(descriptor),
+        schema,
+        descriptor.value,
+        descriptor.reduce,
+      );
     });
   }
 
   aggregatingState<In, Accumulator, Out>(
     descriptor: AggregatingStateDescriptor<In, Accumulator, Out>,
   ): AggregatingState<In, Out> {
-    const { catalog, states } = this.#serving();
+    const { catalog } = this.#serving();
     const parts = { accumulator: descriptor?.accumulator };
     return catalog.obtain("aggregating", descriptor, parts, (schema) => {
       const { accumulator, aggregate } = descriptor;
       for (const name of ["createAccumulator", "add", "getResult", "merge"] as const) {
         requireFunction(schema.name, `aggregate.${name}`, aggregate?.[name]);
       }
-      return new BufferedAggregatingState(states, schema, accumulator, aggregate);
+      return new BufferedAggregatingState(this.#hostOf(descriptor), schema, accumulator, aggregate);
     });
+  }
+
+  /** Where the rows of a state are. */
+  #hostOf(descriptor: StateDescriptor): StateHost {
+    const { states, transient } = this.#parts;
+    if (descriptor.checkpointed !== false) return states;
+    const host = transient.host();
+    this._transient = transient.buffer;
+    return host;
   }
 
   #serving(): BackendParts {
@@ -159,14 +183,15 @@ export class BufferedKeyedStateBackend implements KeyedStateBackend {
   }
 
   setCurrentKey(key: Key): void {
-    if (this._buffer.isPressed === true) this.#attend();
+    if (this._buffer.isPressed === true || this._transient?.isPressed === true) this.#attend();
     this._context.set(key);
   }
 
   /** The slow side of setting a key: the backend does not serve, or the buffer is full. */
   #attend(): void {
     this.#parts.status.throwIfRefused();
-    this.#parts.tier.relieve();
+    if (this._buffer.isPressed) this.#parts.tier.relieve();
+    this.#parts.transient.relieve();
   }
 
   currentKey(): Key | undefined {
@@ -233,15 +258,17 @@ export class BufferedKeyedStateBackend implements KeyedStateBackend {
     const { counters, ledger, pool, index } = buffer;
     const storage = this.checkpointStorage.stats();
     const tierStats = tier.stats();
-    const count = (name: keyof typeof Counter): number => counters[Counter[name]]!;
+    const other = this._transient;
+    const count = (name: keyof typeof Counter): number =>
+      counters[Counter[name]]! + (other?.counters[Counter[name]] ?? 0);
     return {
       backend: tier.kind,
       memoryBudgetBytes,
       writeBufferCapacityBytes: pool.quota * CHUNK_BYTES,
-      writeBufferUsedBytes: ledger.ownedCount * CHUNK_BYTES,
+      writeBufferUsedBytes: (ledger.ownedCount + (other?.ledger.ownedCount ?? 0)) * CHUNK_BYTES,
       undrainedBytes: tier.kind === "lsm" ? ledger.undrainedCount * CHUNK_BYTES : 0,
-      indexBytes: index.bytes,
-      bufferedRows: index.count,
+      indexBytes: index.bytes + (other?.index.bytes ?? 0),
+      bufferedRows: index.count + (other?.index.count ?? 0),
       hotReads: count("hotReads"),
       coldReads: count("coldReads"),
       coldMisses: count("coldMisses"),

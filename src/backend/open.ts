@@ -39,6 +39,7 @@ import { Savepoints } from "./savepoints.ts";
 import { StateCatalog } from "./state-catalog.ts";
 import { OpenStateHost, openHost, resolveMemoryBudget } from "./state-host.ts";
 import type { Tier } from "./tier.ts";
+import { TransientStates, type TransientTier } from "./transient-states.ts";
 import { Undo } from "./undo.ts";
 import { clearWorkingDirectory } from "./working-directory.ts";
 
@@ -128,6 +129,7 @@ class Assembly {
   readonly #changeNumberBase: number;
   readonly #thread: Promise<DrainThread> | undefined;
   #buffer: WriteBuffer | undefined = undefined;
+  #transient: TransientStates | undefined = undefined;
 
   constructor(
     options: ResolvedOptions,
@@ -151,6 +153,7 @@ class Assembly {
     this.#status = new BackendStatus(() => {
       this.#context.refuse(this.#status.refusal);
       this.#buffer?.stopServing();
+      this.#transient?.stopServing();
     });
   }
 
@@ -173,6 +176,10 @@ class Assembly {
       lastId,
     );
     const environment = this.#environment;
+    const states = this.#statesHost(buffer, tier);
+    const transient = new TransientStates(states, () => this.#makeTransient());
+    this.#transient = transient;
+    this.#undo.add(() => transient.close());
     return new BufferedKeyedStateBackend({
       savepoints: new Savepoints(tier, checkpointing, environment, checkpointStorage),
       keyGroups,
@@ -181,7 +188,8 @@ class Assembly {
       status: this.#status,
       context: this.#context,
       buffer,
-      states: this.#statesHost(buffer, tier),
+      states,
+      transient,
       catalog: this.#catalog,
       tier,
       checkpointing,
@@ -211,6 +219,12 @@ class Assembly {
         return tier.scanKeys(schema, namespace);
       },
     };
+  }
+
+  #makeTransient(): TransientTier {
+    const owner = { generationSealed: () => undefined, exhausted: () => this.#exhausted() };
+    const buffer = new WriteBuffer(this.#host.chunks, undefined, owner, this.#context.epochs);
+    return { buffer, tier: new MemoryTier({ ...this.#common(buffer), discard: () => undefined }) };
   }
 
   #exhausted(): never {

@@ -27,7 +27,7 @@ export class StateCatalog {
   readonly #allowed: readonly string[] | true;
   readonly #states = new Map<
     string,
-    { readonly state: BufferedState; readonly descriptor: object }
+    { readonly state: BufferedState; readonly isCheckpointed: boolean }
   >();
 
   constructor(restored: readonly StateSchema[], allowed: readonly string[] | true = true) {
@@ -38,8 +38,13 @@ export class StateCatalog {
     }
   }
 
+  /** Of all states that checkpoints hold. */
   schemas(): readonly StateSchema[] {
-    return [...this.#schemas.values()];
+    return [...this.#schemas.values()].filter(({ name }) => this.#isCheckpointed(name));
+  }
+
+  #isCheckpointed(name: string): boolean {
+    return this.#states.get(name)?.isCheckpointed ?? true;
   }
 
   /** S1. Before anything is cut: by then a job has declared the states that it knows. */
@@ -66,6 +71,12 @@ export class StateCatalog {
     const schema = this.#describe(type, descriptor, parts);
     const known = this.#schemas.get(schema.name);
     if (known !== undefined) checkSame(known, schema);
+    const isCheckpointed = descriptor.checkpointed !== false;
+    if (known !== undefined && this.#isCheckpointed(schema.name) !== isCheckpointed) {
+      throw new InvalidArgumentError(
+        `state "${schema.name}" is ${isCheckpointed ? "not checkpointed" : "in checkpoints"}: it cannot be both, use another name`,
+      );
+    }
     const made = this.#states.get(schema.name);
     if (made !== undefined) return made.state as S;
     const other = this.#names.get(schema.id);
@@ -77,7 +88,7 @@ export class StateCatalog {
     const state = make(schema);
     this.#schemas.set(schema.name, schema);
     this.#names.set(schema.id, schema.name);
-    this.#states.set(schema.name, { state, descriptor });
+    this.#states.set(schema.name, { state, isCheckpointed });
     return state;
   }
 
@@ -89,7 +100,7 @@ export class StateCatalog {
     if (typeof descriptor !== "object" || descriptor === null) {
       throw new InvalidArgumentError(`a ${type} state takes a descriptor object`);
     }
-    const { name, namespaces } = descriptor;
+    const { name, namespaces, checkpointed } = descriptor;
     if (typeof name !== "string" || name.length < 1 || name.length > STATE_NAME_LENGTH_MAX) {
       throw new InvalidArgumentError(
         `a state's name is a string of 1 to ${STATE_NAME_LENGTH_MAX} characters`,
@@ -99,9 +110,13 @@ export class StateCatalog {
     if (namespaces !== undefined && typeof namespaces !== "boolean") {
       throw new InvalidArgumentError(`state "${name}": namespaces must be true or false`);
     }
+    if (checkpointed !== undefined && typeof checkpointed !== "boolean") {
+      throw new InvalidArgumentError(`state "${name}": checkpointed must be true or false`);
+    }
     refuseUnknownOptions(`state "${name}"`, descriptor, [
       "name",
       "namespaces",
+      "checkpointed",
       ...Object.keys(parts),
       ...functionNames[type],
     ]);
@@ -114,9 +129,9 @@ export class StateCatalog {
   /** Root rows of the keys in all states without namespaces. */
   prefetchTargets(keys: readonly Key[], context: KeyContext): PrefetchTarget[] {
     const targets: PrefetchTarget[] = [];
-    for (const { state } of this.#states.values()) {
+    for (const { state, isCheckpointed } of this.#states.values()) {
       const { name, id, namespaces } = state.schema;
-      if (namespaces) continue;
+      if (namespaces || !isCheckpointed) continue;
       const address = new RowAddress(context, name, id, false);
       for (const key of keys) {
         const select = (): RowKey => {
