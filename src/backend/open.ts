@@ -97,7 +97,7 @@ async function open(
 function spawnThread(environment: Environment, undo: Undo): Promise<DrainThread> {
   const thread = DrainThread.spawn(environment.fileSystem);
   const end = thread.then(
-    (spawned) => () => spawned.terminate(),
+    (spawned) => () => spawned.close(), // Ending a thread that loads native code ends the process.
     () => () => Promise.resolve(), // Told by the store, which awaits it.
   );
   undo.add(async () => (await end)());

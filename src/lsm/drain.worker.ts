@@ -43,6 +43,7 @@ async function serve(message: DrainCallMessage): Promise<DrainAnswerMessage["res
     await open(message.request);
     return undefined;
   }
+  if (message.kind === "close" && service === undefined) return undefined; // Never opened.
   assert(service !== undefined, "the drain thread was opened first");
   switch (message.kind) {
     case "drain":

@@ -63,7 +63,7 @@ export class LsmStore {
       return await LsmStore.#open(options, spawning);
     } catch (error) {
       await spawning.then(
-        (thread) => thread.terminate(),
+        (thread) => thread.close(),
         () => undefined,
       );
       throw error;

@@ -1,6 +1,7 @@
 // Threads by piscina. The only file that knows the library.
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import type { Worker } from "node:worker_threads";
 import { Piscina } from "piscina";
 import { InvalidArgumentError } from "../errors.ts";
 import type { TaskMessage, TaskReply } from "./tasks.ts";
@@ -25,6 +26,13 @@ export function startThreads(threads: number): TaskThreads {
   });
   // A thread that dies while idle; without a listener the event would end the process.
   pool.on("error", () => undefined);
+  const loading = new WeakMap<Worker, Promise<void>>();
+  /** To be called after whatever may have started a thread, in the same turn. */
+  const noteThreads = (): void => {
+    for (const worker of pool.threads) {
+      if (!loading.has(worker)) loading.set(worker, loaded(worker));
+    }
+  };
   let running = 0;
   let keepAlive: NodeJS.Timeout | undefined;
   return {
@@ -32,15 +40,29 @@ export function startThreads(threads: number): TaskThreads {
       // A thread that is still starting does not hold the process; somebody waits for it (W3).
       if (running++ === 0) keepAlive = setInterval(() => undefined, keepAliveMs);
       try {
-        return await pool.run(message);
+        const reply = pool.run(message);
+        noteThreads();
+        return await reply;
       } finally {
         if (--running === 0) clearInterval(keepAlive);
       }
     },
     async close() {
+      // To end a thread that is loading a module ends the whole process (Node 20.20).
+      noteThreads();
+      for (const worker of pool.threads) worker.ref();
+      await Promise.all(pool.threads.map((worker) => loading.get(worker) ?? loaded(worker)));
       await pool.destroy();
     },
   };
+}
+
+/** Resolves when the thread has loaded its code, or has ended. */
+function loaded(worker: Worker): Promise<void> {
+  return new Promise((resolve) => {
+    worker.once("message", () => resolve()); // The library's first one: it is ready.
+    worker.once("exit", () => resolve());
+  });
 }
 
 function workerFile(): string {

@@ -112,6 +112,7 @@ class Pool implements WorkerPool {
   #codecName = "none";
   #isClosing = false;
   #closed: Promise<void> | undefined;
+  #warmingUp: Promise<void> | undefined = undefined;
 
   constructor(taskThreads: TaskThreads, threads: number, places: number, ownThread: TaskThreads) {
     this.#taskThreads = taskThreads;
@@ -155,6 +156,11 @@ class Pool implements WorkerPool {
   async warmUp(timers: Timers): Promise<void> {
     await timers.delay(warmUpDelayMs);
     if (this.#closed !== undefined) return;
+    this.#warmingUp = this.#startThreads();
+    await this.#warmingUp;
+  }
+
+  async #startThreads(): Promise<void> {
     const tasks = Array.from({ length: this.threads }, () => {
       const state = new Int32Array(new SharedArrayBuffer(4));
       return this.#taskThreads.run({ name: "warmUp", request: {}, state, isRepeated: false });
@@ -175,6 +181,7 @@ class Pool implements WorkerPool {
     this.#isClosing = true;
     for (const listener of this.#onClose) listener();
     await Promise.allSettled(this.#running);
+    await this.#warmingUp;
     await this.#taskThreads.close();
   }
 

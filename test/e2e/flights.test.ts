@@ -111,7 +111,7 @@ describe("npm start", () => {
 
   test("cleans up when it is stopped", async () => {
     let isStopped = false;
-    const { status } = await start(["--limit", "60000"], (text, pid) => {
+    const { status } = await start(["--limit", "500000"], (text, pid) => {
       if (isStopped || !text.includes("checkpoint 1 ")) return;
       isStopped = true;
       process.kill(pid, "SIGTERM");

@@ -94,6 +94,7 @@ describe('restoreVerification "behind"', () => {
     });
     const checkpoints = readdirSync(join(place.root, "checkpoints", "metadata"));
     const backend = await place.open();
+    backend.valueState({ name: "value", value: bytes });
     const stopped = new Promise<unknown>((resolve) => {
       const { signal } = backend;
       if (signal.aborted) resolve(signal.reason);
@@ -142,6 +143,7 @@ describe('restoreVerification "behind"', () => {
     const place = new Place();
     await place.fill();
     const backend = await place.open();
+    backend.valueState({ name: "value", value: bytes });
     const checkpoint = backend.checkpoint().catch((error: unknown) => error);
     await backend.close();
     const outcome = (await checkpoint) as { code?: string };
@@ -162,6 +164,7 @@ describe('restoreVerification "behind"', () => {
     const place = new Place();
     await place.fill();
     const job = await place.open({ restoreVerification: "before" });
+    readAll(job);
     const branch = await place.open({
       workingDirectory: join(place.root, "branch-work"),
       checkpointStorage: fileSystemStorage(join(place.root, "branch")),
