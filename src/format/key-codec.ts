@@ -202,7 +202,7 @@ function unescape(bytes: Uint8Array, cursor: Cursor): Uint8Array {
   const zero = bytes.indexOf(0, start);
   if (zero >= 0 && bytes[zero + 1] === 1) {
     cursor.offset = zero + 2;
-    return bytes.slice(start, zero);
+    return new Uint8Array(bytes.subarray(start, zero)); // A Buffer's slice would be a view.
   }
   return unescapeZeros(bytes, cursor);
 }

@@ -181,7 +181,7 @@ export function splitEntries(entries: Uint8Array, limitBytes: number): Uint8Arra
 export function firstKey(entries: Uint8Array): Uint8Array {
   const entry = new EntryPosition();
   readEntry(entries, 0, entries.length, entry);
-  return entries.slice(entry.keyOffset, entry.keyOffset + entry.keyBytes);
+  return new Uint8Array(entries.subarray(entry.keyOffset, entry.keyOffset + entry.keyBytes));
 }
 
 export interface MapChild {
@@ -220,7 +220,9 @@ export function decodeChildren(data: Uint8Array): MapChild[] {
     cursor.offset += 4;
     const length = readVarint(data, cursor, data.length);
     if (cursor.offset + length > data.length) throw cut(cursor.offset);
-    children.push({ node, key: data.slice(cursor.offset, cursor.offset + length) });
+    // Not slice: a Buffer's is a view.
+    const key = new Uint8Array(data.subarray(cursor.offset, cursor.offset + length));
+    children.push({ node, key });
     cursor.offset += length;
   }
   if (children.length === 0) throw cut(0); // M1

@@ -70,6 +70,14 @@ describe("a key", () => {
     assert.throws(unknown, { code: "VARVE_UNSUPPORTED_FORMAT" });
   });
 
+  test("of bytes is a copy, also of a Buffer, whose slice would be a view", () => {
+    const key = Uint8Array.of(1, 2, 3);
+    const stored = Buffer.from([keyTagOf(key), ...encodeKeyPayload(key)]);
+    const decoded = decodeKey(stored, { offset: 0 });
+    stored.fill(0);
+    assert.deepEqual(decoded, key);
+  });
+
   test("has limits: 4,096 bytes encoded, 120 bytes of magnitude", () => {
     assert.equal(encodeKeyPayload("x".repeat(4094)).length, 4096);
     assert.equal(encodeKeyPayload("\0".repeat(2047)).length, 4096);
