@@ -71,7 +71,6 @@ async function open(
   const { workingDirectory, environment } = resolved;
   const lock = await lockDirectory(environment, workingDirectory);
   undo.add(() => lock.release());
-  const thread = resolved.backend === "lsm" ? spawnThread(environment, undo) : undefined;
   await clearWorkingDirectory(environment, workingDirectory);
   const source = await findRestoreSource(resolved);
   const host = await obtainHost(options, environment, undo);
@@ -89,7 +88,7 @@ async function open(
   undo.add(() => store.close());
   const trace: RestoreTrace = {};
   if (source !== undefined) trace.checkpointId = source.restored.checkpointId;
-  const assembly = new Assembly(resolved, environment, host, store, source, undo, thread);
+  const assembly = new Assembly(resolved, environment, host, store, source, undo);
   return restoreTracing.tracePromise(() => assembly.build(shareBytes, confirmations), trace);
 }
 
@@ -127,7 +126,6 @@ class Assembly {
   readonly #context: KeyContext;
   readonly #catalog: StateCatalog;
   readonly #changeNumberBase: number;
-  readonly #thread: Promise<DrainThread> | undefined;
   #buffer: WriteBuffer | undefined = undefined;
   #transient: TransientStates | undefined = undefined;
 
@@ -138,10 +136,8 @@ class Assembly {
     store: CheckpointStore,
     source: RestoreSource | undefined,
     undo: Undo,
-    thread: Promise<DrainThread> | undefined,
   ) {
     this.#options = options;
-    this.#thread = thread;
     this.#environment = environment;
     this.#host = host;
     this.#store = store;
@@ -307,13 +303,16 @@ class Assembly {
     const { fileSystem } = this.#environment;
     this.#undo.add(() => fileSystem.removeTree(directory));
     const plan = planRestore(this.#source?.parts ?? [], this.#options.keyGroups.max);
+    // Ahead only where nothing else takes long: before damage is found it would be started in vain.
+    const isQuick = this.#options.restoreVerification === "behind";
+    const thread = isQuick ? spawnThread(this.#environment, this.#undo) : undefined;
     const restored = await this.#buildDatabase(directory, plan, lsm.blockSizeBytes);
     const store = await LsmStore.open({
       environment: this.#environment,
       directory,
       lsm,
       arena: chunks.arena,
-      thread: this.#thread,
+      thread,
     });
     this.#undo.add(() => store.close());
     const isBehind = restored !== undefined && restored.unverified.length > 0;

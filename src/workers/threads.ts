@@ -1,7 +1,6 @@
 // Threads by piscina. The only file that knows the library.
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { Worker } from "node:worker_threads";
 import { Piscina } from "piscina";
 import { InvalidArgumentError } from "../errors.ts";
 import type { TaskMessage, TaskReply } from "./tasks.ts";
@@ -26,13 +25,8 @@ export function startThreads(threads: number): TaskThreads {
   });
   // A thread that dies while idle; without a listener the event would end the process.
   pool.on("error", () => undefined);
-  const loading = new WeakMap<Worker, Promise<void>>();
-  /** To be called after whatever may have started a thread, in the same turn. */
-  const noteThreads = (): void => {
-    for (const worker of pool.threads) {
-      if (!loading.has(worker)) loading.set(worker, loaded(worker));
-    }
-  };
+  const ready = new Set<number>();
+  pool.on("workerCreate", ({ id }) => ready.add(id)); // Emitted once its code is loaded.
   let running = 0;
   let keepAlive: NodeJS.Timeout | undefined;
   return {
@@ -40,29 +34,26 @@ export function startThreads(threads: number): TaskThreads {
       // A thread that is still starting does not hold the process; somebody waits for it (W3).
       if (running++ === 0) keepAlive = setInterval(() => undefined, keepAliveMs);
       try {
-        const reply = pool.run(message);
-        noteThreads();
-        return await reply;
+        return await pool.run(message);
       } finally {
         if (--running === 0) clearInterval(keepAlive);
       }
     },
     async close() {
       // To end a thread that is loading a module ends the whole process (Node 20.20).
-      noteThreads();
-      for (const worker of pool.threads) worker.ref();
-      await Promise.all(pool.threads.map((worker) => loading.get(worker) ?? loaded(worker)));
+      for (;;) {
+        const loading = pool.threads.filter(
+          ({ threadId }) => threadId >= 0 && !ready.has(threadId),
+        );
+        if (loading.length === 0) break;
+        await new Promise<unknown>((resolve) => {
+          pool.once("workerCreate", resolve);
+          for (const worker of loading) worker.once("exit", resolve).ref();
+        });
+      }
       await pool.destroy();
     },
   };
-}
-
-/** Resolves when the thread has loaded its code, or has ended. */
-function loaded(worker: Worker): Promise<void> {
-  return new Promise((resolve) => {
-    worker.once("message", () => resolve()); // The library's first one: it is ready.
-    worker.once("exit", () => resolve());
-  });
 }
 
 function workerFile(): string {
