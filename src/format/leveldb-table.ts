@@ -2,6 +2,7 @@
 // Page: docs/formats/leveldb-table.md.
 //   T1. A block's checksum is verified before its content is looked at.
 //   T2. Keys of a block ascend strictly; so do those of the index.
+//   T3. Keys take no more than restarts every 16 entries allow: a forged block cannot fill memory.
 import { assert } from "../common/assert.ts";
 import { type Cursor, readVarint, varintBytes, writeVarint } from "../common/varint.ts";
 import { CorruptionError } from "../errors.ts";
@@ -120,12 +121,15 @@ function readPlainEntries(content: Uint8Array, offset: number, file: string): Bl
   const entries: BlockEntry[] = [];
   const cursor = { offset: 0 };
   let before = new Uint8Array(0);
+  let keyBytes = 0;
   while (cursor.offset < end) {
     const shared = readVarint(content, cursor, end);
     const own = readVarint(content, cursor, end);
     const valueBytes = readVarint(content, cursor, end);
     const valueAt = cursor.offset + own;
     if (shared > before.length || valueAt + valueBytes > end) refuse("an entry is cut");
+    keyBytes += shared + own;
+    if (keyBytes > DATA_RESTART_INTERVAL * content.length) refuse("keys share too much"); // T3
     const key = new Uint8Array(shared + own);
     key.set(before.subarray(0, shared));
     key.set(content.subarray(cursor.offset, valueAt), shared);

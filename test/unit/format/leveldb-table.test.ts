@@ -74,6 +74,32 @@ describe("a block", () => {
   });
 });
 
+describe("a forged block", () => {
+  test("T3: cannot make keys of many times its size", () => {
+    const long = 4000;
+    const parts = [Buffer.from([0, 0xa0, 0x1f, 0]), Buffer.alloc(long, "k")];
+    // Each further entry shares all but the last byte of a long key.
+    for (let entry = 1; entry < 200; entry++) parts.push(Buffer.from([0x9f, 0x1f, 1, 0, entry]));
+    const restarts = Buffer.alloc(8);
+    restarts.writeUInt32LE(1, 4);
+    const content = Buffer.concat([...parts, restarts]);
+    assert.throws(() => readEntries(content, 0, "f"), /share too much/);
+  });
+
+  test("long keys with the restarts of a writer are read", () => {
+    const entries = Array.from({ length: 64 }, (_, index) => ({
+      key: encodeInternalKey(
+        Buffer.from(`${"k".repeat(4000)}${String(index).padStart(3, "0")}`),
+        1,
+        EntryType.value,
+      ),
+      value: Buffer.alloc(0),
+    }));
+    const content = encodeDataBlock(entries).subarray(0, -BLOCK_TRAILER_BYTES);
+    assert.deepEqual(plain(readEntries(content, 0, "f")), plain(entries));
+  });
+});
+
 describe("the end of a table", () => {
   test("leads to its data blocks", () => {
     const block = encodeDataBlock(entriesOf(3));
