@@ -12,7 +12,7 @@ export function subjectOf(backend) {
   return {
     name: backend,
     supports: { keyGroupRanges: true, restoreById: true, snapshots: true, bulk: false },
-    open: ({ job, restore, keyGroups }) =>
+    open: ({ job, restore, keyGroups, allowNonRestoredState }) =>
       openKeyedStateBackend({
         backend,
         memoryBudgetBytes: 48 * MIB,
@@ -20,6 +20,7 @@ export function subjectOf(backend) {
         checkpointStorage: fileSystemStorage(join(root, job, "checkpoints")),
         restore,
         keyGroups,
+        allowNonRestoredState,
       }),
     discard: async (job) => rmSync(join(root, job), { recursive: true, force: true }),
   };
