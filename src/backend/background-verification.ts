@@ -1,7 +1,8 @@
 // Verifies restored files while the backend already serves.
-//   B1. Nothing is uploaded, and so no checkpoint completes, before every byte is verified.
+//   B1. Nothing is uploaded before every byte is verified: so no checkpoint, snapshot or savepoint ends.
 //   B2. A mismatch poisons the backend: what it has read cannot be trusted.
-//   B3. It reads names of its own, which LevelDB cannot remove, and takes them away at the end.
+//   B3. It reads names of its own, which LevelDB cannot remove, and takes them away at the end. What
+//       cannot be taken away says nothing about the files: the working directory is disposable.
 import type { FileSystem } from "../api/environment.ts";
 import type { FetchedFile } from "../checkpoint/base-reader.ts";
 import { runBounded } from "../checkpoint/bounded-work.ts";
@@ -29,10 +30,12 @@ export class BackgroundVerification {
     this.#request = request;
     this.#remaining = request.files.length;
     this.verified = this.#verify();
-    this.#settled = this.verified.then(
-      () => undefined,
-      () => undefined, // A mismatch has poisoned; whoever waits for `verified` hears of it too.
-    );
+    const { fileSystem, directory } = request;
+    // A mismatch has poisoned; whoever waits for `verified` hears of it too.
+    this.#settled = this.verified
+      .catch(() => undefined)
+      .then(() => fileSystem.removeTree(directory))
+      .catch(() => undefined); // B3. It goes when the working directory is next opened.
   }
 
   /** Files not yet verified. */
@@ -41,7 +44,7 @@ export class BackgroundVerification {
   }
 
   async #verify(): Promise<void> {
-    const { workers, fileSystem, status, files, directory } = this.#request;
+    const { workers, status, files } = this.#request;
     try {
       await runBounded(files, workers.threads, status.signal, async ({ entry, path }, signal) => {
         const { lengthBytes, sha256 } = entry;
@@ -51,8 +54,6 @@ export class BackgroundVerification {
       });
     } catch (cause) {
       throw status.isOpen ? status.poison(cause) : cause; // B2
-    } finally {
-      await fileSystem.removeTree(directory);
     }
   }
 

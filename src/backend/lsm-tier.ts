@@ -131,6 +131,7 @@ export class LsmTier implements Tier {
     const { environment, workers, keyGroups } = this.#options;
     try {
       const set = await raceAbort(captured, signal);
+      await this.#verified(signal);
       const discard = (): void => undefined; // The sink's owner does it.
       const tools = { storage: await sink, pool: workers, environment, discard, signal };
       const files = set.files.map((file) => {
@@ -146,6 +147,12 @@ export class LsmTier implements Tier {
     } finally {
       await this.#removeCapture(captured, directory);
     }
+  }
+
+  /** Nothing leaves the backend before what it was restored from is verified: that one's B1. */
+  async #verified(signal: AbortSignal): Promise<void> {
+    const { verification } = this.#options;
+    if (verification !== undefined) await raceAbort(verification.verified, signal);
   }
 
   /** Adds the confirmed files that a snapshot may build on. */
@@ -188,8 +195,7 @@ export class LsmTier implements Tier {
     try {
       const set = await raceAbort(captured, signal);
       await raceAbort(before, signal); // T3
-      const { verification } = this.#options;
-      if (verification !== undefined) await raceAbort(verification.verified, signal); // Its B1.
+      await this.#verified(signal);
       this.#account(set);
       // What was confirmed since the cut need not be uploaded again (T2).
       gather();

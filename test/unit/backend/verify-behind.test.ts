@@ -11,7 +11,9 @@ import {
   bytes,
   fileSystemStorage,
   openKeyedStateBackend,
+  openStateHost,
 } from "../../../src/index.ts";
+import type { OpenStateHost } from "../../../src/backend/state-host.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 
 const rows = 6000;
@@ -112,6 +114,54 @@ describe('restoreVerification "behind"', () => {
       readdirSync(join(place.root, "work")).filter((name) => name.startsWith("fetch-")),
       [],
     );
+  });
+
+  test.each(["canonical", "native"] as const)(
+    "a flipped byte in a row never gets into a %s savepoint",
+    async (format) => {
+      const place = new Place();
+      await place.fill();
+      place.damage(place.tables()[0]!, (data) => {
+        data[1000]! ^= 1;
+        return data;
+      });
+      const backend = await place.open();
+      backend.valueState({ name: "value", value: bytes });
+      const directory = join(place.root, "savepoint");
+      await assert.rejects(backend.savepoint(directory, { format }), { code: "VARVE_POISONED" });
+      await backend.close();
+      await assert.rejects(place.open({ restore: directory }), {
+        code: "VARVE_CHECKPOINT_NOT_FOUND",
+      });
+    },
+  );
+
+  test.each<[string, (backend: KeyedStateBackend, root: string) => Promise<unknown>]>([
+    ["checkpoint", (backend) => backend.checkpoint()],
+    ["snapshot", (backend) => backend.snapshot(9).result],
+    ["native savepoint", (backend, root) => backend.savepoint(root, { format: "native" })],
+    ["canonical savepoint", (backend, root) => backend.savepoint(root, { format: "canonical" })],
+  ])("no %s ends while a file is unverified", async (_what, take) => {
+    const place = new Place();
+    await place.fill();
+    await using host = (await openStateHost({ memoryBudgetBytes: 24 * MIB })) as OpenStateHost;
+    // Method: verification waits at a gate, everything else goes on.
+    const { workers } = host;
+    const submit = workers.submit.bind(workers);
+    let open = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (open = resolve));
+    workers.submit = async (name, request, options) => {
+      if (name === "verifyFile") await gate;
+      return submit(name, request, options);
+    };
+    await using backend = await place.open({ host, memoryBudgetBytes: undefined });
+    backend.valueState({ name: "value", value: bytes });
+    const taken = take(backend, join(place.root, "savepoint")).then(() => "ended");
+    const first = await Promise.race([taken, delay(700, "waits")]);
+    open();
+    assert.equal(first, "waits");
+    assert.equal(await taken, "ended");
+    assert.equal(backend.stats().unverifiedFiles, 0);
   });
 
   test.each<[string, (data: Buffer) => Buffer]>([
