@@ -356,9 +356,14 @@ export class CheckpointStore implements AsyncDisposable {
       extensions: undefined,
     };
     const checksum = await loadFrameChecksum();
+    // Records between the steps: user metadata may have a mebibyte, and first calls compile the code.
+    const { timers } = this.#options.environment;
+    await timers.yieldTurn();
     const bytes = encodeMetadata(metadata, checksum);
+    await timers.yieldTurn();
     // In pairs: what a reader would refuse must never become the newest checkpoint.
     decodeMetadata(bytes, checksum, metadataName(number));
+    await timers.yieldTurn();
     return bytes;
   }
 

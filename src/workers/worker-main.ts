@@ -1,10 +1,15 @@
 // Entry of a worker thread: imports only from here and below.
+import { constants, setPriority } from "node:os";
 import { move, transferableSymbol, valueSymbol } from "piscina";
 import { nodeEnvironment } from "../environment/node-environment.ts";
 import { runTask } from "./task-runner.ts";
 import type { TaskMessage, TaskReply } from "./tasks.ts";
 
 const { fileSystem } = nodeEnvironment();
+
+// Records go first where there are fewer cores than busy threads. Linux's nice value is a thread's
+// own; elsewhere it is the process's.
+if (process.platform === "linux") setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 
 /** Called by the pool library, which moves the listed buffers instead of copying them. */
 export default async function main(message: TaskMessage): Promise<unknown> {
