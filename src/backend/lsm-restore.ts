@@ -105,7 +105,7 @@ async function restorePart(
   prefix: string,
 ): Promise<RestoredPartFiles> {
   const { environment, workers, keyGroups, fetchDirectory } = request;
-  const defer = (entry: ListEntry): boolean =>
+  const isBehind = (entry: ListEntry): boolean =>
     request.verification === "behind" && "smallest" in entry && isInside(entry, keyGroups);
   const { list, files } = await fetchBase({
     storage: part.storage,
@@ -115,7 +115,7 @@ async function restorePart(
     directory: fetchDirectory,
     localPath: (_entry, index) => join(fetchDirectory, `${prefix}-${index}.sst`),
     select: (entry) => !("smallest" in entry) || overlaps(entry, keyGroups),
-    defer,
+    verify: (entry) => (isBehind(entry) ? "behind" : "now"),
   });
   if (list.kind !== "sst-set") {
     throw new InvalidArgumentError("the checkpoint is a dump, not a set of table files");
@@ -129,7 +129,7 @@ async function restorePart(
     placed[index] = await place(sorted[index]!, keyGroups, workers, stop);
   });
   const kept = placed.filter((file) => file !== undefined);
-  const unverified = fetched.filter(({ entry }) => defer(entry));
+  const unverified = fetched.filter(({ entry }) => isBehind(entry));
   return { files: kept, lastSequence: list.lastSequence, unverified };
 }
 

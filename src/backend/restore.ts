@@ -9,7 +9,7 @@ import type {
 } from "../api/keyed-state-backend.ts";
 import { CheckpointReader } from "../checkpoint/checkpoint-reader.ts";
 import { LATEST_NAME, metadataName, numberOfMetadataName } from "../checkpoint/layout.ts";
-import { CheckpointNotFoundError, InvalidArgumentError } from "../errors.ts";
+import { InvalidArgumentError } from "../errors.ts";
 import type { CheckpointMetadata } from "../format/metadata.ts";
 import { savepointFormatOf } from "../format/savepoint.ts";
 import type { ResolvedOptions, RestoreHandles, RestoreTarget } from "./options.ts";
@@ -218,15 +218,5 @@ function checkCover(ranges: readonly KeyGroupRange[], owned: KeyGroupRange, what
   const list = sorted.map(({ first, last }) => `${first}-${last}`).join(", ");
   throw new InvalidArgumentError(
     `${what} holds key groups ${list || "none"}; this backend owns ${owned.first}-${owned.last}, and ${missing} is in none of them`,
-  );
-}
-
-/** Refuses a storage path that does not exist, so that a misspelt one is not an empty start. */
-export async function requireStorage(options: ResolvedOptions): Promise<void> {
-  if (options.restore !== "latest") return;
-  const reader = new CheckpointReader(options.checkpointStorage);
-  if (await reader.hasTrace()) return;
-  throw new CheckpointNotFoundError(
-    `there is no checkpoint in ${options.checkpointStorage.description}: use "latest-or-new" to start empty`,
   );
 }

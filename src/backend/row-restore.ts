@@ -123,7 +123,7 @@ class PartLoader {
       base: handle.base,
       directory,
       localPath: (_entry, index) => join(directory, `${prefix}-${index}.dump`),
-      isVerifiedLater: true, // By `unpackDump`.
+      verify: () => "reader", // By `unpackDump`.
       select: (entry) => isRegrouped || mayHaveRowsOf(entry, keyGroups),
     });
     if (list.kind === "sst-set") {

@@ -93,7 +93,7 @@ async function makeTables(
     base: handle.base,
     directory: fetchDirectory,
     localPath: (_entry, index) => join(fetchDirectory, `${prefix}-${index}.rows`),
-    isVerifiedLater: true,
+    verify: () => "reader", // By `makeTable`.
     select: (entry) => overlaps(entry as CanonicalListEntry, keyGroups),
   });
   const made: (Made | undefined)[] = files.map(() => undefined);

@@ -28,6 +28,12 @@ const checkedHereMax = 1000;
 
 export type ListEntry = SstListEntry | DumpListEntry | CanonicalListEntry;
 
+/**
+ * `now`: every byte. `behind`: length, index and filter of a table now, the rest by the caller while
+ * it is in use. `reader`: by the caller's own task, as it reads the file.
+ */
+export type Verification = "now" | "behind" | "reader";
+
 export interface FetchBaseRequest {
   readonly storage: CheckpointStorage;
   readonly pool: WorkerPool;
@@ -39,10 +45,8 @@ export interface FetchBaseRequest {
   readonly localPath: (entry: ListEntry, index: number) => string;
   /** Which files to fetch. @defaultValue all */
   readonly select?: ((entry: ListEntry) => boolean) | undefined;
-  /** Which files to verify later: of those only length, index and filter are checked. @defaultValue none */
-  readonly defer?: ((entry: ListEntry) => boolean) | undefined;
-  /** The caller's own task verifies each file as it reads it (V1). @defaultValue false */
-  readonly isVerifiedLater?: boolean | undefined;
+  /** How each file is verified (V1). @defaultValue now */
+  readonly verify?: ((entry: ListEntry) => Verification) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -90,7 +94,7 @@ export async function readFileList(
  */
 export async function fetchBase(request: FetchBaseRequest): Promise<FetchedBase> {
   const { storage, pool, environment, base, directory, signal } = request;
-  const { localPath, select = () => true, defer = () => false } = request;
+  const { localPath, select = () => true, verify = () => "now" } = request;
   const list = await readFileList(storage, pool, base, signal);
   const entries: readonly ListEntry[] = list.files;
   const files = entries
@@ -100,28 +104,26 @@ export async function fetchBase(request: FetchBaseRequest): Promise<FetchedBase>
   await requireFetchSpace(storage, environment.fileSystem, directory, wanted);
   await runBounded(files, concurrencyMax, signal, async ({ entry, path }, stop) => {
     const name = fileName(entry.id);
-    if (!defer(entry)) await checkStored(storage, entry);
+    const verification = verify(entry);
+    const isBehind = verification === "behind"; // Its length is checked with its index.
+    if (!isBehind) await checkStored(storage, entry);
     try {
       await storage.fetchFile(name, path, { signal: stop });
     } catch (cause) {
-      if (defer(entry)) await checkStored(storage, entry); // Tells what is wrong, if it is the file.
+      if (isBehind) await checkStored(storage, entry); // Tells what is wrong, if it is the file.
       throw cause;
     }
-    if (defer(entry)) return;
+    if (verification !== "now") return;
     const { lengthBytes, sha256 } = entry;
-    if (request.isVerifiedLater === true) return;
     await pool.submit("verifyFile", { path, lengthBytes, sha256, file: name }, { signal: stop });
   });
-  await checkDeferred(
-    files.filter(({ entry }) => defer(entry)),
-    pool,
-    signal,
-  );
+  const behind = files.filter(({ entry }) => verify(entry) === "behind");
+  await checkTables(behind, pool, signal);
   return { list, files };
 }
 
 /** On this thread up to a number: each takes much less than the trip to a worker. */
-async function checkDeferred(
+async function checkTables(
   files: readonly FetchedFile[],
   pool: WorkerPool,
   signal: AbortSignal | undefined,

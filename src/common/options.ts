@@ -1,8 +1,5 @@
 import { InvalidArgumentError } from "../errors.ts";
 
-/** Every field required, undefined excluded: what options become once, at the boundary. */
-export type Resolved<T> = { readonly [K in keyof T]-?: Exclude<T[K], undefined> };
-
 /** Refuses option names that do not exist, so that a misspelt one is not silently a default. */
 export function refuseUnknownOptions(
   what: string,

@@ -7,7 +7,6 @@ import type { KeyGroupRange } from "../api/keyed-state-backend.ts";
 import { murmurFinish, murmurStep } from "../common/murmur3.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import {
-  KEY_PAYLOAD_BYTES_MAX,
   KEY_TAG_OFFSET,
   KeyTag,
   ROW_KEY_PREFIX_BYTES,
@@ -211,7 +210,3 @@ export function encodeNamespace(namespace: Key): Uint8Array {
   bytes.set(payload, 1);
   return bytes;
 }
-
-/** Largest key and namespace together, prefix and node suffix included. */
-export const ROW_KEY_BYTES_NEEDED: number =
-  ROW_KEY_PREFIX_BYTES + 2 * (KEY_PAYLOAD_BYTES_MAX + 1) + 4;

@@ -26,7 +26,7 @@ const FORM_F64 = 1;
 const FORM_I64 = 2;
 const FORM_SERIALIZED = 3;
 
-/** See #unit. */
+/** As `_unit`: there is no row. */
 const ABSENT = -1;
 
 const TWO_32 = 4_294_967_296;
@@ -48,7 +48,7 @@ export abstract class ValueRowState<T> extends BufferedState {
   private readonly _seed: number;
   private readonly _stateHigh: number;
   private readonly _stateLow: number;
-  // What the last access found: valid while the epoch is the same. #unit is the value's place if it
+  // What the last access found: valid while the epoch is the same. _unit is the value's place if it
   // may be overwritten as it is, ABSENT if there is no row, else 0.
   private _epoch = 0;
   private _unit = 0;
