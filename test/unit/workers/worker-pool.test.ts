@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, onTestFinished, test } from "vitest";
@@ -359,5 +367,21 @@ describe("packing and unpacking a dump", () => {
     ]) {
       await assert.rejects(pool.submit("unpackDump", wrong), expected);
     }
+  });
+
+  test("its threads yield to that of the records (Linux)", async (context) => {
+    if (process.platform !== "linux") context.skip("elsewhere a priority is the process's");
+    const niceOf = (task: string): number => {
+      const stat = readFileSync(`/proc/self/task/${task}/stat`, "latin1");
+      return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16]);
+    };
+    const tasks = (): string[] => readdirSync("/proc/self/task");
+    const before = new Set(tasks());
+    const own = niceOf(String(process.pid));
+    const pool = await threads({ threads: 1 });
+    await pool.submit("encodeFrames", { bytes: new Uint8Array(1) });
+    const added = tasks().filter((task) => !before.has(task));
+    assert.ok(added.some((task) => niceOf(task) > own));
+    assert.equal(niceOf(String(process.pid)), own);
   });
 });
