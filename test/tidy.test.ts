@@ -18,7 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   memory: `${BASE} diagnostics.ts format`,
   coordinator: BASE,
   lsm: ENGINE,
-  checkpoint: ENGINE,
+  checkpoint: `${ENGINE} coordinator`,
   state: `${ENGINE} memory`,
   backend: `${ENGINE} memory lsm checkpoint state`,
   testing: "index.ts errors.ts api environment",

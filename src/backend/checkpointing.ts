@@ -72,6 +72,7 @@ export class Checkpointing {
     const checkpointId = ++this.#lastId; // K2
     const both = this.#orStopped(signal);
     const trace: CheckpointTrace = { checkpointId, policy: this.#policy };
+    this.#store.begin(checkpointId);
     const done = checkpointTracing.tracePromise(() => {
       const captured = this.#tier.begin(checkpointId, "store", both); // K1
       trace.pauseMs = this.#environment.clock.monotonicMs() - startMs;

@@ -9,7 +9,14 @@ import { loadFrameChecksum } from "../format/frame-checksum.ts";
 import { HINT_BYTES, decodeHint } from "../format/metadata-hint.ts";
 import { METADATA_BYTES_MAX, decodeMetadata } from "../format/metadata.ts";
 import type { CheckpointMetadata } from "../format/metadata.ts";
-import { LATEST_NAME, METADATA_PREFIX, metadataName, numberOfMetadataName } from "./layout.ts";
+import {
+  LATEST_NAME,
+  METADATA_PREFIX,
+  PINS_PREFIX,
+  metadataName,
+  numberOfMetadataName,
+  numberOfPinName,
+} from "./layout.ts";
 
 /** A hint that is too long is damaged, not too large to read. */
 const hintReadBytes = HINT_BYTES + 1;
@@ -109,10 +116,25 @@ export class CheckpointReader {
         unreadable ??= error;
       }
     }
+    for (const number of await this.pinnedBelow(oldest)) {
+      const metadata = await this.load(number);
+      if (metadata.checkpointId === checkpointId) return metadata;
+    }
     if (unreadable !== undefined) throw unreadable as Error;
     throw new CheckpointNotFoundError(
       `checkpoint ${checkpointId} is not retained in ${this.storage.description}`,
     );
+  }
+
+  /** Completion numbers below `oldest` of checkpoints that are kept by a pin, ascending. */
+  async pinnedBelow(oldest: number): Promise<number[]> {
+    const numbers: number[] = [];
+    for await (const name of this.storage.list(PINS_PREFIX)) {
+      const number = numberOfPinName(name);
+      if (number === undefined || number >= oldest) continue;
+      if (await this.exists(number)) numbers.push(number); // A pin may outlive it by a moment.
+    }
+    return numbers.sort((a, b) => a - b);
   }
 
   async #probeUp(start: number): Promise<number> {

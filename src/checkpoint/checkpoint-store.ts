@@ -1,14 +1,12 @@
 // The checkpoints of one job, for the one that writes them.
 //   C1. Order: data files durable, file list durable (both by the caller), metadata created under the
 //       next completion number, hint, acknowledgement, subsumption, deletion.
-//   C2. Creating number N+1 is the fence: whoever finds it taken by another is fenced, and so is a
-//       creator that then reads a hint beyond its number.
-//   C3. Metadata from the durable hint upward is never deleted, so probing upward from the hint
-//       finds the newest, and C2 holds for numbers that are already deleted.
-//   C4. Whether a failed creation took effect is unknown until the number is decided: by finding it
-//       taken, or by taking it. Until then its files are kept.
+//   C2. Creating number N+1 is the fence: S1 to S3 are those of completion-sequence.ts.
+//   C4. Whether a failed creation took effect is unknown until the number is decided. Until then
+//       its files are kept.
 //   C5. Nothing is deleted before a newer checkpoint of this writer has completed: until then an
 //       older owner, not yet fenced, may still build on what looks unused.
+//   C6. A checkpoint that is pinned stays, and what it uses (P1 of pins.ts).
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import type { Environment } from "../api/environment.ts";
 import type {
@@ -18,25 +16,22 @@ import type {
   SnapshotResult,
 } from "../api/keyed-state-backend.ts";
 import { assert } from "../common/assert.ts";
-import { CheckpointAbortedError, ClosedError, FencedError, NoSpaceError } from "../errors.ts";
+import { SharedStateRegistry } from "../coordinator/shared-state-registry.ts";
+import { CheckpointAbortedError, ClosedError } from "../errors.ts";
+import type { FencedError } from "../errors.ts";
 import { loadFrameChecksum } from "../format/frame-checksum.ts";
 import { toHex } from "../format/hex.ts";
-import { encodeHint } from "../format/metadata-hint.ts";
-import {
-  METADATA_BYTES_MAX,
-  checkUserMetadata,
-  decodeMetadata,
-  encodeMetadata,
-} from "../format/metadata.ts";
+import { checkUserMetadata, decodeMetadata, encodeMetadata } from "../format/metadata.ts";
 import type { BackendKind, CheckpointMetadata, WriterEpoch } from "../format/metadata.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import { CheckpointReader } from "./checkpoint-reader.ts";
+import { CompletionSequence } from "./completion-sequence.ts";
 import { DeletionQueue } from "./deletion-queue.ts";
 import type { DeletionBatch, DeletionStats } from "./deletion-queue.ts";
-import { LATEST_NAME, fileName, metadataName } from "./layout.ts";
-import { scanRetained } from "./retained-scan.ts";
+import { fileName, metadataName } from "./layout.ts";
+import { isPinned } from "./pins.ts";
+import { emptyScan, scanRetained } from "./retained-scan.ts";
 import type { RetainedScan } from "./retained-scan.ts";
-import type { SharedStateRegistry } from "./shared-state-registry.ts";
 
 export interface CheckpointStoreOptions {
   readonly storage: CheckpointStorage;
@@ -50,6 +45,11 @@ export interface CheckpointStoreOptions {
    * confirmed files moves on to its files.
    */
   readonly onConfirmed?: ((checkpointId: number) => void) | undefined;
+  /**
+   * The checkpoints in the storage are somebody else's to complete and to delete: this store only
+   * removes uploads that failed. @defaultValue false
+   */
+  readonly isTask?: boolean | undefined;
 }
 
 export interface CommitRequest {
@@ -63,10 +63,6 @@ export interface CommitRequest {
 
 export interface CommittedCheckpoint {
   readonly completionNumber: number;
-  /** Lowest completion number that is still retained. */
-  readonly oldestRetained: number;
-  /** Checkpoints up to this id, inclusive, are not retained any more; undefined if that is not known. */
-  readonly subsumedUpTo: number | undefined;
   /** For `restore`: a path where the storage has paths, else a name. */
   readonly location: string;
 }
@@ -80,7 +76,7 @@ export interface CheckpointStoreStats extends DeletionStats {
 }
 
 /** An attempt to create metadata. */
-interface Creation {
+interface OwnCreation {
   readonly number: number;
   readonly bytes: Uint8Array;
   readonly checkpointId: number;
@@ -92,6 +88,7 @@ export async function openCheckpointStore(
 ): Promise<CheckpointStore> {
   await options.storage.open();
   await loadFrameChecksum(); // Compiled now, not in the first checkpoint.
+  if (options.isTask === true) return new CheckpointStore(options, emptyScan);
   return new CheckpointStore(options, await scanRetained(options.storage, options.pool));
 }
 
@@ -100,18 +97,21 @@ export class CheckpointStore implements AsyncDisposable {
   readonly writerEpoch: WriterEpoch;
   readonly #options: CheckpointStoreOptions;
   readonly #storage: CheckpointStorage;
-  readonly #registry: SharedStateRegistry;
+  readonly #sequence: CompletionSequence;
+  readonly #registry = new SharedStateRegistry();
   readonly #deletions: DeletionQueue;
   readonly #unreadable: readonly number[];
-  /** Checkpoint ids by completion number, of those retained. */
-  readonly #checkpointIds: Map<number, number>;
+  /** Checkpoint ids by completion number, of those that stand and can be read. */
+  readonly #checkpointIds = new Map<number, number>();
   /** What an earlier owner left, to be deleted once we are known to be the owner (C5). */
   #leftovers: DeletionBatch | undefined;
   #newestNumber: number;
+  /** Lowest number that is retained without a pin. */
   #oldestNumber: number;
   #lastCheckpointId: number;
   /** Attempts at the next number whose outcome is not known (C4). */
-  #undecided: Creation[] = [];
+  #undecided: OwnCreation[] = [];
+  #isHintDurable = false;
   #failedHints = 0;
   #fencedBy: FencedError | undefined;
   #isClosed = false;
@@ -122,14 +122,17 @@ export class CheckpointStore implements AsyncDisposable {
     this.#options = options;
     this.#storage = options.storage;
     this.reader = new CheckpointReader(options.storage);
+    this.#sequence = new CompletionSequence(options.storage);
     this.#deletions = new DeletionQueue(options.storage);
-    this.#registry = scan.registry;
-    this.#checkpointIds = new Map(scan.checkpointIds);
+    for (const { checkpointId, completionNumber, files } of scan.retained) {
+      this.#registry.restore(checkpointId, files.entries());
+      this.#checkpointIds.set(completionNumber, checkpointId);
+    }
     this.#unreadable = scan.unreadable;
     this.#leftovers = scan.leftovers;
     this.#newestNumber = scan.newest;
     this.#oldestNumber = scan.oldest;
-    this.#lastCheckpointId = Math.max(0, ...scan.checkpointIds.values());
+    this.#lastCheckpointId = scan.lastCheckpointId;
     const id = toHex(options.environment.random.bytes(16));
     this.writerEpoch = { id, number: scan.epochNumber + 1 };
   }
@@ -149,7 +152,12 @@ export class CheckpointStore implements AsyncDisposable {
    * ends. False if it belongs to no checkpoint of this store, which then cannot build on it.
    */
   pin(checkpointId: number, file: SharedFile): boolean {
-    return this.#registry.pin(file, checkpointId);
+    return this.#registry.pin(checkpointId, [file.id]);
+  }
+
+  /** An attempt begins, in the order of the ids: at its cut. Repeating it changes nothing. */
+  begin(checkpointId: number): void {
+    if (!this.#registry.isUnderWay(checkpointId)) this.#registry.begin(checkpointId, undefined);
   }
 
   /**
@@ -159,19 +167,33 @@ export class CheckpointStore implements AsyncDisposable {
    */
   commit(request: CommitRequest): Promise<CommittedCheckpoint> {
     const result = this.#commits.then(() => this.#commit(request));
-    this.#commits = result.catch(() => undefined);
+    // After the acknowledgement: nobody waits for what is given up.
+    this.#commits = result.then(
+      () => this.#subsume(),
+      () => undefined,
+    );
     return result;
   }
 
-  /** The attempt will not complete. `newFileIds`: what it uploaded as far as the caller knows. */
+  /**
+   * The attempt will not complete. `newFileIds`: what it uploaded as far as the caller knows. One
+   * that may exist all the same keeps its files (C4).
+   */
   abort(checkpointId: number, newFileIds: readonly string[] = []): void {
-    const taken = this.#registry.abort(checkpointId).map((file) => file.id);
-    this.discard([...taken, ...newFileIds]);
+    if (this.#undecided.some((creation) => creation.checkpointId === checkpointId)) return;
+    if (this.#registry.isUnderWay(checkpointId)) this.#registry.abort(checkpointId);
+    this.#discardUnused();
+    this.discard(newFileIds);
   }
 
   /** Deletes files in the background, except those that a checkpoint uses. Never throws. */
   discard(ids: readonly string[]): void {
     const files = [...new Set(ids)].filter((id) => !this.#registry.has(id)).map(fileName);
+    this.#deletions.add({ metadata: [], files });
+  }
+
+  #discardUnused(): void {
+    const files = this.#registry.takeDiscardable().map(fileName);
     this.#deletions.add({ metadata: [], files });
   }
 
@@ -201,20 +223,22 @@ export class CheckpointStore implements AsyncDisposable {
       this.#checkMayCommit(checkpointId);
       assert(request.snapshots.length >= 1, "a checkpoint of nothing");
       checkUserMetadata(request.userMetadata);
-      for (const { files, newFileIds } of request.snapshots) {
+      this.begin(checkpointId);
+      for (const [task, { files, newFileIds }] of request.snapshots.entries()) {
         const fresh = new Set(newFileIds);
-        for (const file of files) this.#registry.register(file, checkpointId, fresh.has(file.id));
+        const created = files.filter(({ id }) => fresh.has(id));
+        const reused = files.filter(({ id }) => !fresh.has(id)).map(({ id }) => id);
+        const uses = { base: undefined, created, reused, released: [] };
+        const isThere = this.#registry.register(checkpointId, task, uses);
+        assert(isThere, "R4: builds on a file that is deleted or unconfirmed");
       }
       const number = await this.#create(request);
       return await this.#complete(checkpointId, number);
     } catch (cause) {
-      // C4: an undecided checkpoint keeps its files.
-      if (!this.#undecided.some((creation) => creation.checkpointId === checkpointId)) {
-        this.abort(
-          checkpointId,
-          request.snapshots.flatMap((snapshot) => snapshot.newFileIds),
-        );
-      }
+      this.abort(
+        checkpointId,
+        request.snapshots.flatMap((snapshot) => snapshot.newFileIds),
+      );
       throw cause;
     }
   }
@@ -231,9 +255,9 @@ export class CheckpointStore implements AsyncDisposable {
     for (;;) {
       const number = this.#newestNumber + 1;
       const bytes = await this.#encode(request, number);
-      const mine: Creation = { number, bytes, checkpointId: request.checkpointId };
+      const mine: OwnCreation = { number, bytes, checkpointId: request.checkpointId };
       const holder = await this.#createAt(mine);
-      await this.#checkHint(number);
+      await this.#checkOvertaken(number);
       this.#undecided = [];
       if (holder.checkpointId === request.checkpointId) return number;
       // An earlier attempt of ours has taken effect after all (C4).
@@ -242,19 +266,17 @@ export class CheckpointStore implements AsyncDisposable {
   }
 
   /** Which of our attempts holds the number: this one, or an earlier undecided one. */
-  async #createAt(mine: Creation): Promise<Creation> {
-    const name = metadataName(mine.number);
+  async #createAt(mine: OwnCreation): Promise<OwnCreation> {
     this.#undecided.push(mine);
-    let outcome: "created" | "exists";
-    try {
-      outcome = await this.#storage.createIfAbsent(name, mine.bytes);
-    } catch (cause) {
-      outcome = await this.#createAgain(cause, mine);
+    const creation = await this.#sequence.create(mine.number, mine.bytes);
+    if (creation.outcome === "failed") {
+      if (creation.isKnown) this.#undecided.pop();
+      throw creation.cause as Error;
     }
-    let holder: Creation | undefined = mine;
-    if (outcome === "exists") {
-      const stored = await this.#storage.read(name, METADATA_BYTES_MAX);
-      holder = this.#undecided.find((creation) => isEqual(stored, creation.bytes));
+    let holder: OwnCreation | undefined = mine;
+    if (creation.outcome === "exists") {
+      const ours = this.#undecided.map(({ bytes }) => bytes);
+      holder = this.#undecided[await this.#sequence.holderOf(mine.number, ours)];
     }
     // The number is taken now: no earlier attempt at it can take effect any more, but the holder's.
     // This one goes on, at the next number.
@@ -262,36 +284,27 @@ export class CheckpointStore implements AsyncDisposable {
     const lost = this.#undecided.filter((one) => !stays.includes(one.checkpointId));
     this.#undecided = holder === undefined ? [] : [holder]; // Until the hint is read.
     for (const { checkpointId } of lost) this.abort(checkpointId);
-    if (holder === undefined) throw this.#fence(`another owner has created ${name}`);
-    return holder;
+    if (holder !== undefined) return holder;
+    throw this.#fence(`another owner has created ${metadataName(mine.number)}`);
   }
 
-  /** After an error: makes durable what is visible all the same; rethrows if nothing is. */
-  async #createAgain(cause: unknown, mine: Creation): Promise<"created" | "exists"> {
-    const isVisible = await this.reader.exists(mine.number).catch(() => undefined);
-    // A full disk wrote nothing. Any other failed request may still arrive, at an object store.
-    if (isVisible === false && cause instanceof NoSpaceError) this.#undecided.pop();
-    if (isVisible !== true) throw cause;
-    return this.#storage.createIfAbsent(metadataName(mine.number), mine.bytes);
-  }
-
-  async #checkHint(number: number): Promise<void> {
-    const hinted = (await this.reader.readHint()) ?? (await this.reader.highestListed());
-    if (hinted === undefined || hinted <= number) return;
-    const fenced = this.#fence(`another owner has completed checkpoint number ${hinted}`);
-    await this.#storage.delete([metadataName(number)]);
+  async #checkOvertaken(number: number): Promise<void> {
+    const other = await this.#sequence.overtakenBy(number);
+    if (other === undefined) return;
+    const fenced = this.#fence(`another owner has completed checkpoint number ${other}`);
+    await this.#sequence.withdraw(number);
     this.#undecided = [];
     throw fenced;
   }
 
   #fence(why: string): FencedError {
-    this.#fencedBy = new FencedError(`${why} in ${this.#storage.description}: this one must stop`);
+    this.#fencedBy = this.#sequence.fencedError(why);
     this.#leftovers = undefined;
     return this.#fencedBy;
   }
 
   #confirm(checkpointId: number, number: number): void {
-    this.#registry.confirm(checkpointId, number);
+    this.#registry.complete(checkpointId);
     this.#checkpointIds.set(number, checkpointId);
     this.#newestNumber = number;
     this.#lastCheckpointId = checkpointId;
@@ -300,41 +313,41 @@ export class CheckpointStore implements AsyncDisposable {
 
   async #complete(checkpointId: number, number: number): Promise<CommittedCheckpoint> {
     this.#confirm(checkpointId, number);
-    let isHintDurable = true;
-    try {
-      await this.#storage.replace(LATEST_NAME, encodeHint(number));
-    } catch {
-      // The checkpoint exists without: readers probe upward. But nothing may be deleted (C3).
-      this.#failedHints++;
-      isHintDurable = false;
-    }
-    const subsumedUpTo = isHintDurable ? this.#subsume() : undefined;
-    return {
-      completionNumber: number,
-      oldestRetained: this.#oldestNumber,
-      subsumedUpTo,
-      location: this.#locationOf(metadataName(number)),
-    };
+    this.#isHintDurable = await this.#sequence.publish(number);
+    if (!this.#isHintDurable) this.#failedHints++;
+    return { completionNumber: number, location: this.#locationOf(metadataName(number)) };
   }
 
-  /** Hands to deletion what the retention allows. Returns the highest subsumed checkpoint id. */
-  #subsume(): number | undefined {
+  /** Hands to deletion what the retention allows (C6). Never rejects: the next one tries again. */
+  async #subsume(): Promise<void> {
+    if (!this.#isHintDurable) return; // S2
     const oldest = this.#oldestAt(this.#newestNumber);
     const metadata: string[] = [];
-    let subsumedUpTo: number | undefined;
-    for (let number = this.#oldestNumber; number < oldest; number++) {
-      metadata.push(metadataName(number));
-      subsumedUpTo = this.#checkpointIds.get(number) ?? subsumedUpTo;
-      this.#checkpointIds.delete(number);
+    try {
+      const below = [...this.#checkpointIds.keys()].filter((number) => number < oldest);
+      for (const number of below.sort((a, b) => a - b)) {
+        if (await isPinned(this.#storage, number)) continue;
+        metadata.push(metadataName(number));
+        this.#registry.subsume(this.#checkpointIds.get(number)!);
+        this.#checkpointIds.delete(number);
+      }
+      for (let number = this.#oldestNumber; number < oldest; number++) {
+        // Those that could not be read: nothing is known of them but the number.
+        const isUnreadable = this.#unreadable.includes(number);
+        if (isUnreadable && !(await isPinned(this.#storage, number))) {
+          metadata.push(metadataName(number));
+        }
+        this.#oldestNumber = number + 1;
+      }
+    } catch (error) {
+      this.#deletions.noteFailure(error);
     }
-    this.#oldestNumber = oldest;
-    const files = this.#registry.subsume(oldest).map((file) => fileName(file.id));
     if (this.#leftovers !== undefined) {
       this.#deletions.add({ ...this.#leftovers, unfinished: true });
       this.#leftovers = undefined;
     }
+    const files = this.#registry.takeDiscardable().map(fileName);
     this.#deletions.add({ metadata, files });
-    return subsumedUpTo;
   }
 
   #oldestAt(number: number): number {
@@ -370,8 +383,4 @@ export class CheckpointStore implements AsyncDisposable {
   #locationOf(name: string): string {
     return this.#storage.locate?.(name) ?? name;
   }
-}
-
-function isEqual(stored: Uint8Array | undefined, bytes: Uint8Array): boolean {
-  return stored !== undefined && Buffer.compare(stored, bytes) === 0;
 }

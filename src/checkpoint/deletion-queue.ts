@@ -40,6 +40,13 @@ export class DeletionQueue {
     if (this.#batches.length > 0) this.#request();
   }
 
+  /** What is to be deleted could not be found out. */
+  noteFailure(error: unknown): void {
+    this.#failedDeletions++;
+    this.#lastError = error;
+    publishGarbageCollection({ deleted: [], remaining: [], error });
+  }
+
   /** Resolves when every batch added so far was tried. Never rejects (Q2). */
   async idle(): Promise<void> {
     while (this.#running !== undefined) await this.#running;

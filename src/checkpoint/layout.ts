@@ -3,6 +3,7 @@ import { completionDigits, parseCompletionDigits } from "../format/metadata-hint
 
 export const FILES_PREFIX = "files/";
 export const METADATA_PREFIX = "metadata/";
+export const PINS_PREFIX = "pins/";
 /** The hint. */
 export const LATEST_NAME = "latest";
 
@@ -20,4 +21,15 @@ export function metadataName(number: number): string {
 export function numberOfMetadataName(name: string): number | undefined {
   if (!name.startsWith(METADATA_PREFIX)) return undefined;
   return parseCompletionDigits(name.slice(METADATA_PREFIX.length));
+}
+
+/** Name of the pin of the checkpoint with this completion number. */
+export function pinName(number: number): string {
+  return `${PINS_PREFIX}${completionDigits(number)}`;
+}
+
+/** The completion number in a pin's name, or undefined for any other name. */
+export function numberOfPinName(name: string): number | undefined {
+  if (!name.startsWith(PINS_PREFIX)) return undefined;
+  return parseCompletionDigits(name.slice(PINS_PREFIX.length));
 }

@@ -1,111 +1,179 @@
 // What a new owner finds: retained checkpoints and their files, and what an earlier owner left behind.
+//   W1. Nothing is called a leftover while a retained checkpoint cannot be read: what it uses is
+//       unknown. So it is, too, if the retained ones contradict each other.
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
-import { CheckpointNotFoundError } from "../errors.ts";
+import type { SharedFile } from "../api/keyed-state-backend.ts";
+import { CheckpointNotFoundError, CorruptionError } from "../errors.ts";
 import type { CheckpointMetadata } from "../format/metadata.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import { readFileList } from "./base-reader.ts";
 import { CheckpointReader, isUnreadable } from "./checkpoint-reader.ts";
 import type { DeletionBatch } from "./deletion-queue.ts";
 import { FILES_PREFIX, METADATA_PREFIX, metadataName, numberOfMetadataName } from "./layout.ts";
-import { SharedStateRegistry } from "./shared-state-registry.ts";
+import { isPinned } from "./pins.ts";
+
+/** A completed checkpoint that stays, with every file it references, by handle. */
+export interface RetainedFiles {
+  readonly checkpointId: number;
+  readonly completionNumber: number;
+  readonly isPinned: boolean;
+  readonly files: readonly (readonly SharedFile[])[];
+}
 
 export interface RetainedScan {
-  readonly registry: SharedStateRegistry;
+  /** Those that can be read, in the order of completion. */
+  readonly retained: readonly RetainedFiles[];
   /** Completion number of the newest checkpoint; 0 if there is none. */
   readonly newest: number;
-  /** Lowest completion number that is retained; 1 if there is none. */
+  /** Lowest completion number that is retained without a pin; 1 if there is none. */
   readonly oldest: number;
-  readonly checkpointIds: ReadonlyMap<number, number>;
+  /** Highest checkpoint id of which metadata was found; 0 if there is none. */
+  readonly lastCheckpointId: number;
   /** Retained checkpoints whose metadata or file lists cannot be read. */
   readonly unreadable: readonly number[];
   /** Highest writer epoch found; 0 if none. */
   readonly epochNumber: number;
   /**
    * What nothing uses: metadata below the oldest, files that no checkpoint references. Listed
-   * before this owner uploads anything. Empty if a checkpoint is unreadable: what it uses is unknown.
+   * before this owner uploads anything. Empty if a checkpoint is unreadable (W1).
    */
   readonly leftovers: DeletionBatch;
 }
+
+const nothing: DeletionBatch = { metadata: [], files: [] };
+
+/** As if there were nothing: for a task whose checkpoints somebody else keeps. */
+export const emptyScan: RetainedScan = {
+  retained: [],
+  newest: 0,
+  oldest: 1,
+  lastCheckpointId: 0,
+  unreadable: [],
+  epochNumber: 0,
+  leftovers: nothing,
+};
 
 export async function scanRetained(
   storage: CheckpointStorage,
   pool: WorkerPool,
 ): Promise<RetainedScan> {
-  const reader = new CheckpointReader(storage);
-  const registry = new SharedStateRegistry();
-  const checkpointIds = new Map<number, number>();
-  const unreadable: number[] = [];
-  const newest = (await reader.findNewest()) ?? 0;
-  let epochNumber = 0;
-  let oldest = 1;
+  const scanner = new Scanner(storage, pool);
+  const newest = (await scanner.reader.findNewest()) ?? 0;
   let lowest = newest;
-  for (let number = newest; number >= oldest; number--) {
-    let metadata: CheckpointMetadata;
-    try {
-      metadata = await reader.load(number);
-      checkpointIds.set(number, metadata.checkpointId);
-      oldest = Math.max(oldest, metadata.oldestRetained);
-      epochNumber = Math.max(epochNumber, metadata.writerEpoch.number);
-      await restoreFiles(metadata, storage, pool, registry);
-    } catch (error) {
-      if (error instanceof CheckpointNotFoundError) break;
-      if (!isUnreadable(error)) throw error;
-      unreadable.push(number);
-    }
+  for (let number = newest; number >= scanner.oldest; number--) {
+    if (!(await scanner.visit(number))) break;
     lowest = number;
   }
+  const belowOldest = await scanner.listBelow(Math.min(lowest, newest));
+  const metadata: string[] = [];
+  for (const number of belowOldest.sort((a, b) => b - a)) {
+    if (await isPinned(storage, number)) await scanner.visit(number);
+    else metadata.push(metadataName(number));
+  }
+  const isWhole = scanner.unreadable.length === 0;
   return {
-    registry,
+    retained: scanner.retained.toReversed(),
     newest,
     oldest: Math.max(1, lowest),
-    checkpointIds,
-    unreadable,
-    epochNumber,
-    leftovers:
-      unreadable.length > 0
-        ? { metadata: [], files: [] }
-        : await findLeftovers(storage, registry, newest, lowest),
+    lastCheckpointId: scanner.lastCheckpointId,
+    unreadable: scanner.unreadable,
+    epochNumber: scanner.epochNumber,
+    leftovers: isWhole ? { metadata, files: await scanner.unusedFiles() } : nothing, // W1
   };
 }
 
-async function restoreFiles(
-  metadata: CheckpointMetadata,
-  storage: CheckpointStorage,
-  pool: WorkerPool,
-  registry: SharedStateRegistry,
-): Promise<void> {
-  for (const { base } of metadata.handles) {
-    const list = await readFileList(storage, pool, base);
-    registry.restore(base.fileList, metadata.completionNumber);
-    for (const { id, lengthBytes, sha256 } of list.files) {
-      registry.restore({ id, lengthBytes, sha256 }, metadata.completionNumber);
+/** Reads checkpoints, the newest first. */
+class Scanner {
+  readonly reader: CheckpointReader;
+  readonly retained: RetainedFiles[] = [];
+  readonly unreadable: number[] = [];
+  epochNumber = 0;
+  lastCheckpointId = 0;
+  oldest = 1;
+  readonly #storage: CheckpointStorage;
+  readonly #pool: WorkerPool;
+  readonly #files = new Map<string, SharedFile>();
+
+  constructor(storage: CheckpointStorage, pool: WorkerPool) {
+    this.#storage = storage;
+    this.#pool = pool;
+    this.reader = new CheckpointReader(storage);
+  }
+
+  /** False if there is none with this number. */
+  async visit(number: number): Promise<boolean> {
+    try {
+      const metadata = await this.reader.load(number);
+      this.oldest = Math.max(this.oldest, metadata.oldestRetained);
+      this.epochNumber = Math.max(this.epochNumber, metadata.writerEpoch.number);
+      this.lastCheckpointId = Math.max(this.lastCheckpointId, metadata.checkpointId);
+      this.retained.push(await this.#read(metadata));
+    } catch (error) {
+      if (error instanceof CheckpointNotFoundError) return false;
+      if (!isUnreadable(error)) throw error;
+      this.unreadable.push(number);
+    }
+    return true;
+  }
+
+  async #read(metadata: CheckpointMetadata): Promise<RetainedFiles> {
+    const { checkpointId, completionNumber } = metadata;
+    const name = metadataName(completionNumber);
+    const newer = this.retained.at(-1);
+    if (newer !== undefined && newer.checkpointId <= checkpointId) {
+      throw new CorruptionError(
+        `checkpoint ${checkpointId} is not older than ${newer.checkpointId}, which completed after it`,
+        name,
+        0,
+      );
+    }
+    const files: SharedFile[][] = [];
+    for (const { base } of metadata.handles) {
+      const list = await readFileList(this.#storage, this.#pool, base);
+      const all = [base.fileList, ...list.files].map(({ id, lengthBytes, sha256 }) => {
+        return { id, lengthBytes, sha256 };
+      });
+      for (const file of all) this.#note(file, name);
+      files.push(all);
+    }
+    return { checkpointId, completionNumber, isPinned: await this.#isPinned(metadata), files };
+  }
+
+  #isPinned({ completionNumber }: CheckpointMetadata): Promise<boolean> {
+    return isPinned(this.#storage, completionNumber);
+  }
+
+  /** An id names one content. */
+  #note(file: SharedFile, name: string): void {
+    const known = this.#files.get(file.id);
+    if (known === undefined) this.#files.set(file.id, file);
+    else if (known.lengthBytes !== file.lengthBytes || known.sha256 !== file.sha256) {
+      throw new CorruptionError(
+        `the file ${file.id} is another one in a newer checkpoint`,
+        name,
+        0,
+      );
     }
   }
-}
 
-async function findLeftovers(
-  storage: CheckpointStorage,
-  registry: SharedStateRegistry,
-  newest: number,
-  oldest: number,
-): Promise<DeletionBatch> {
-  const metadata: string[] = [];
-  for await (const name of storage.list(METADATA_PREFIX)) {
-    const number = numberOfMetadataName(name);
-    if (number !== undefined && number < Math.min(oldest, newest)) {
-      metadata.push(metadataName(number));
+  /** Numbers of metadata below `number`. */
+  async listBelow(number: number): Promise<number[]> {
+    const numbers: number[] = [];
+    for await (const name of this.#storage.list(METADATA_PREFIX)) {
+      const listed = numberOfMetadataName(name);
+      if (listed !== undefined && listed < number) numbers.push(listed);
     }
+    return numbers;
   }
-  const files: string[] = [];
-  for await (const name of storage.list(FILES_PREFIX)) {
-    const id = name.slice(FILES_PREFIX.length);
-    // Names that this library does not make are somebody else's.
-    if (isFileId(id) && !registry.has(id)) files.push(name);
-  }
-  return { metadata, files };
-}
 
-/** 32 hexadecimal digits. */
-function isFileId(id: string): boolean {
-  return /^[0-9a-f]{32}$/.test(id);
+  /** Files that no checkpoint references. */
+  async unusedFiles(): Promise<string[]> {
+    const names: string[] = [];
+    for await (const name of this.#storage.list(FILES_PREFIX)) {
+      const id = name.slice(FILES_PREFIX.length);
+      // Names that this library does not make are somebody else's.
+      if (/^[0-9a-f]{32}$/.test(id) && !this.#files.has(id)) names.push(name);
+    }
+    return names;
+  }
 }

@@ -60,6 +60,11 @@ export class SharedStateRegistry {
     return this.#table.find(id) >= 0;
   }
 
+  /** Whether an attempt of this id has begun and not ended. */
+  isUnderWay(checkpointId: number): boolean {
+    return this.#attempts.has(checkpointId);
+  }
+
   /** What a placeholder stands for; undefined if it is not there. */
   fileOf(id: FileId): SharedFile | undefined {
     const index = this.#table.find(id);
@@ -138,7 +143,9 @@ export class SharedStateRegistry {
     const base = files.base === undefined ? undefined : this.#find(files.base);
     const reused = files.reused.map((id) => this.#table.find(id));
     const hasBase = files.base === undefined || (base?.position ?? -1) >= attempt.oldestBase;
-    if (!hasBase || !reused.every((index) => this.#isConfirmed(index))) {
+    const isThere = (index: number): boolean =>
+      this.#isConfirmed(index) || attempt.pinned.includes(index);
+    if (!hasBase || !reused.every(isThere)) {
       this.registerLate(checkpointId, files.created);
       return false;
     }

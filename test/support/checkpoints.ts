@@ -75,6 +75,7 @@ export class Job {
     numbers: readonly number[] = numbersOf(id),
     signal?: AbortSignal,
   ): Promise<{ result: SnapshotResult; files: ReadonlyMap<number, SharedFile> }> {
+    if (id > this.store.lastCheckpointId) this.store.begin(id);
     const { fileSystem } = this.environment;
     const directory = `/work-${this.store.writerEpoch.id}-${id}`;
     await fileSystem.makeDirectory(directory);

@@ -33,14 +33,6 @@ describe("a checkpoint store", () => {
     assert.equal(job.store.stats().pendingDeletions, 0);
   });
 
-  test("tells which checkpoints are subsumed", async () => {
-    const job = await Job.open(new MemoryFileSystem(), 1, 1);
-    assert.equal((await job.checkpoint(10)).subsumedUpTo, undefined);
-    assert.equal((await job.checkpoint(20)).subsumedUpTo, 10);
-    assert.equal((await job.checkpoint(30)).subsumedUpTo, 20);
-    await job.close();
-  });
-
   test("finds checkpoints by number, by id, and the newest", async () => {
     const job = await Job.open(new MemoryFileSystem());
     const { reader } = job.store;
@@ -122,6 +114,7 @@ describe("a checkpoint store", () => {
 
   test("refuses a checkpoint that is older than a completed one", async () => {
     const job = await Job.open(new MemoryFileSystem());
+    job.store.begin(4);
     await job.checkpoint(5);
     await assert.rejects(job.checkpoint(4), {
       code: "VARVE_CHECKPOINT_ABORTED",
@@ -145,6 +138,7 @@ describe("a checkpoint store", () => {
     const job = await Job.open(new MemoryFileSystem(), 1, 1);
     await job.checkpoint(1);
     const pinned = [...job.confirmed.values()];
+    job.store.begin(2);
     const early = await job.snapshot(3, [1, 2, 3]); // Builds on files of checkpoint 1.
     job.confirmed = new Map();
     await job.checkpoint(2); // Subsumes checkpoint 1, shares nothing with it.
@@ -234,7 +228,7 @@ describe("a checkpoint store", () => {
       }
     };
     await job.checkpoint(2);
-    await job.store.reader.storage.size("latest");
+    while (job.store.stats().failedDeletions === 0) await job.environment.timers.yieldTurn();
     fileSystem.onOperation = undefined;
     await job.checkpoint(3);
     await job.close();
@@ -308,6 +302,8 @@ describe("a creation of unknown outcome", () => {
     const before = (await objectsOf(job.storage)).length;
     control.isArmed = true;
     await assert.rejects(job.checkpoint(2), { code: "VARVE_STORAGE" });
+    job.store.abort(2); // As whoever awaited it does: it may exist all the same.
+    await job.store.reader.storage.size("latest");
     assert.equal((await objectsOf(job.storage)).length, before + 2); // List and one SST.
     assert.equal((await job.checkpoint(3)).completionNumber, 2);
     await job.close();

@@ -45,6 +45,23 @@ describe("the registry of all tasks", () => {
     assert.deepEqual(gone(registry), []);
   });
 
+  test("lets an attempt use what it has pinned, also when nothing else uses it any more", () => {
+    const registry = new SharedStateRegistry();
+    take(registry, 1, undefined, { created: [1] });
+    registry.begin(2, undefined);
+    registry.begin(3, undefined);
+    assert.ok(registry.pin(3, [id(1)]));
+    assert.ok(registry.register(2, 0, files(undefined, { created: [2] })));
+    registry.complete(2);
+    registry.subsume(1);
+    assert.deepEqual(gone(registry), []);
+    assert.ok(registry.register(3, 0, files(undefined, { reused: [1] })));
+    registry.complete(3);
+    registry.subsume(2);
+    assert.deepEqual(gone(registry), [2]);
+    assert.deepEqual(registry.useOf(id(1))?.lastUsedBy, 3);
+  });
+
   test("keeps for a pinned checkpoint its own files only", () => {
     const registry = new SharedStateRegistry();
     take(registry, 1, undefined, { created: [1] });

@@ -1,0 +1,82 @@
+// Metadata under completion numbers: what decides that a checkpoint exists, and who owns the job.
+//   S1. Creating number N+1 is the fence: whoever finds it taken by another is fenced, and so is a
+//       creator that then reads a hint beyond its number.
+//   S2. Metadata from the durable hint upward is never deleted, so probing upward from the hint
+//       finds the newest, and S1 holds for numbers that are already deleted.
+//   S3. Whether a failed creation took effect is unknown until the number is decided: by finding it
+//       taken, or by taking it.
+import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
+import { FencedError, NoSpaceError } from "../errors.ts";
+import { encodeHint } from "../format/metadata-hint.ts";
+import { METADATA_BYTES_MAX } from "../format/metadata.ts";
+import { CheckpointReader } from "./checkpoint-reader.ts";
+import { LATEST_NAME, metadataName } from "./layout.ts";
+
+/** What became of one attempt to create metadata. */
+export type Creation =
+  | { readonly outcome: "created" | "exists" }
+  /** `isKnown`: it has not taken effect, and never will (S3). */
+  | { readonly outcome: "failed"; readonly isKnown: boolean; readonly cause: unknown };
+
+export class CompletionSequence {
+  readonly #storage: CheckpointStorage;
+  readonly #reader: CheckpointReader;
+
+  constructor(storage: CheckpointStorage) {
+    this.#storage = storage;
+    this.#reader = new CheckpointReader(storage);
+  }
+
+  /** Tries to take the number. What is visible after a failure is made durable. */
+  async create(number: number, bytes: Uint8Array): Promise<Creation> {
+    const name = metadataName(number);
+    try {
+      return { outcome: await this.#storage.createIfAbsent(name, bytes) };
+    } catch (cause) {
+      const isVisible = await this.#reader.exists(number).catch(() => undefined);
+      // A full disk wrote nothing. Any other failed request may still arrive, at an object store.
+      const isKnown = isVisible === false && cause instanceof NoSpaceError;
+      if (isVisible !== true) return { outcome: "failed", isKnown, cause };
+    }
+    try {
+      return { outcome: await this.#storage.createIfAbsent(name, bytes) };
+    } catch (cause) {
+      return { outcome: "failed", isKnown: false, cause };
+    }
+  }
+
+  /** Which of `ours` holds the number, which is taken: its index, or -1 if another owner does. */
+  async holderOf(number: number, ours: readonly Uint8Array[]): Promise<number> {
+    const stored = await this.#storage.read(metadataName(number), METADATA_BYTES_MAX);
+    if (stored === undefined) return -1; // Deleted again: by an owner that is ahead.
+    return ours.findIndex((bytes) => Buffer.compare(stored, bytes) === 0);
+  }
+
+  /**
+   * A number beyond this one, which we have just created, that another owner has completed;
+   * undefined if there is none. If there is, ours does not count and has to be withdrawn (S1).
+   */
+  async overtakenBy(number: number): Promise<number | undefined> {
+    const hinted = (await this.#reader.readHint()) ?? (await this.#reader.highestListed());
+    return hinted === undefined || hinted <= number ? undefined : hinted;
+  }
+
+  async withdraw(number: number): Promise<void> {
+    await this.#storage.delete([metadataName(number)]);
+  }
+
+  /** Writes the hint. False if that fails: readers probe upward, but nothing may be deleted (S2). */
+  async publish(number: number): Promise<boolean> {
+    try {
+      await this.#storage.replace(LATEST_NAME, encodeHint(number));
+      return true;
+    } catch {
+      return false; // Counted by the caller; losing a hint loses nothing.
+    }
+  }
+
+  /** What whoever is fenced is told. */
+  fencedError(why: string): FencedError {
+    return new FencedError(`${why} in ${this.#storage.description}: this one must stop`);
+  }
+}
