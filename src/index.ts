@@ -2,12 +2,16 @@
 export { openKeyedStateBackend } from "./backend/open.ts";
 export type {
   KeyedStateBackendOptions,
-  RestoreHandles,
   RestoreMode,
   RestoreTarget,
   RestoreVerification,
 } from "./backend/options.ts";
 export type { LsmTuning } from "./backend/memory-plan.ts";
+export { openCheckpointCoordinator } from "./job/open-coordinator.ts";
+export type { CheckpointCoordinatorOptions } from "./job/open-coordinator.ts";
+export { keyedStateTask } from "./job/keyed-state-task.ts";
+export type { CoordinatorOptions } from "./coordinator/options.ts";
+export type { ExternalizedRetention } from "./coordinator/retention.ts";
 export { openStateHost } from "./backend/state-host.ts";
 export type { StateHost, StateHostOptions } from "./backend/state-host.ts";
 export { fileSystemStorage } from "./checkpoint/file-system-storage.ts";
@@ -18,6 +22,7 @@ export type { SerializedBy } from "./state/serializer-combinators.ts";
 export { GIB, KIB, MIB } from "./common/units.ts";
 export * from "./errors.ts";
 export * from "./diagnostics.ts";
+export type * from "./api/checkpoint-coordinator.ts";
 export type * from "./api/checkpoint-storage.ts";
 export type * from "./api/environment.ts";
 export type * from "./api/keyed-state-backend.ts";

@@ -20,11 +20,12 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   lsm: ENGINE,
   checkpoint: `${ENGINE} coordinator`,
   state: `${ENGINE} memory`,
+  job: `${ENGINE} coordinator checkpoint`,
   backend: `${ENGINE} memory lsm checkpoint state`,
   testing: "index.ts errors.ts api environment",
   inspect: `${ENGINE} checkpoint state`,
   cli: "errors.ts api common environment inspect",
-  "index.ts": "errors.ts api common diagnostics.ts checkpoint state backend",
+  "index.ts": "errors.ts api common diagnostics.ts checkpoint state coordinator job backend",
 };
 
 /** Packages that one entry alone may import. */

@@ -188,13 +188,18 @@ export interface WaitOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface SnapshotOptions extends WaitOptions {
+  /** Builds on no earlier checkpoint: every file is uploaded anew. @defaultValue false */
+  readonly full?: boolean | undefined;
+}
+
 /** The lower half: for runtimes that coordinate many backends. */
 export interface SnapshotParticipant {
   /**
    * Cuts in the call: everything before it is in the snapshot, nothing after it is. The rest runs
    * in the background. Snapshots run one after the other; BackPressureError as for `checkpoint`.
    */
-  snapshot(checkpointId: number, options?: WaitOptions): Snapshot;
+  snapshot(checkpointId: number, options?: SnapshotOptions): Snapshot;
   /** The checkpoint is durable: its files may be built upon. */
   notifyCheckpointComplete(checkpointId: number): void;
   /** The checkpoint will never complete: its new files are not built upon. */

@@ -17,6 +17,7 @@ import {
   CheckpointAbortedError,
   ClosedError,
   FencedError,
+  InvalidArgumentError,
   InvariantViolation,
   PoisonedError,
 } from "../errors.ts";
@@ -63,6 +64,11 @@ export class Checkpointing {
     metadata: JsonValue | undefined,
     signal: AbortSignal | undefined,
   ): Promise<CompletedCheckpoint> {
+    if (this.#store.isTask) {
+      throw new InvalidArgumentError(
+        "checkpoint: this backend was restored from handles, so its checkpoints are its coordinator's: use snapshot()",
+      );
+    }
     checkUserMetadata(metadata);
     signal?.throwIfAborted();
     this.#refuseTooMany();
@@ -83,10 +89,15 @@ export class Checkpointing {
   }
 
   /** Cuts and captures, for runtimes that keep the metadata themselves. */
-  snapshot(checkpointId: number, signal: AbortSignal | undefined): Promise<SnapshotResult> {
+  snapshot(
+    checkpointId: number,
+    isFull: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<SnapshotResult> {
     signal?.throwIfAborted();
     this.#refuseTooMany();
-    return this.#track(this.#tier.begin(checkpointId, "runtime", this.#orStopped(signal)));
+    const keeper = isFull ? "nobody" : "runtime";
+    return this.#track(this.#tier.begin(checkpointId, keeper, this.#orStopped(signal)));
   }
 
   /**

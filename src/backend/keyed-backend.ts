@@ -11,6 +11,7 @@ import type {
   RestoredCheckpoint,
   SavepointOptions,
   Snapshot,
+  SnapshotOptions,
   WaitOptions,
 } from "../api/keyed-state-backend.ts";
 import type {
@@ -218,14 +219,15 @@ export class BufferedKeyedStateBackend implements KeyedStateBackend {
     return this.#cutting("savepoint").savepoints.take(directory, options);
   }
 
-  snapshot(checkpointId: number, options: WaitOptions = {}): Snapshot {
+  snapshot(checkpointId: number, options: SnapshotOptions = {}): Snapshot {
     const { checkpointing } = this.#cutting("snapshot");
     if (!Number.isSafeInteger(checkpointId) || checkpointId < 1) {
       throw new InvalidArgumentError(
         `a checkpoint id is an integer >= 1, got ${String(checkpointId)}`,
       );
     }
-    const result = checkpointing.snapshot(checkpointId, options.signal);
+    const { full = false, signal } = options;
+    const result = checkpointing.snapshot(checkpointId, full, signal);
     result.catch(() => undefined); // The caller may look later; the rejection stays in `result`.
     return { checkpointId, result };
   }

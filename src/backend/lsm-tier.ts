@@ -91,6 +91,8 @@ export class LsmTier implements Tier {
     const reuse = new Map<number, SharedFile>();
     const gather = (): void => this.#gatherReusable(checkpointId, keeper, reuse);
     gather();
+    // A runtime keeps what stood at the trigger: what it confirmed since may be given up again.
+    const gatherLater = keeper === "store" ? gather : () => undefined;
     const directory = this.#newDirectory("capture");
     const boundary = this.#options.buffer.seal(); // T1
     const captured = this.#capture(boundary, directory, new Set(reuse.keys()));
@@ -101,7 +103,7 @@ export class LsmTier implements Tier {
       captured,
       before,
       reuse,
-      gather,
+      gatherLater,
       directory,
       signal,
     );
@@ -157,7 +159,7 @@ export class LsmTier implements Tier {
 
   /** Adds the confirmed files that a snapshot may build on. */
   #gatherReusable(checkpointId: number, keeper: FileKeeper, reuse: Map<number, SharedFile>): void {
-    if (this.#options.policy === "full") return;
+    if (this.#options.policy === "full" || keeper === "nobody") return;
     for (const [number, file] of this.#confirmed) {
       if (keeper === "runtime" || this.#options.pin(checkpointId, file)) reuse.set(number, file);
     }
@@ -187,7 +189,7 @@ export class LsmTier implements Tier {
     captured: Promise<CapturedSet>,
     before: Promise<unknown>,
     reuse: ReadonlyMap<number, SharedFile>,
-    gather: () => void,
+    gatherLater: () => void,
     directory: string,
     signal: AbortSignal,
   ): Promise<SnapshotResult> {
@@ -198,7 +200,7 @@ export class LsmTier implements Tier {
       await this.#verified(signal);
       this.#account(set);
       // What was confirmed since the cut need not be uploaded again (T2).
-      gather();
+      gatherLater();
       const files: CapturedSst[] = set.files.map((file) => {
         const isReused = reuse.has(file.number);
         assert(isReused || file.path !== undefined, "T2: a file is neither stored nor captured");

@@ -83,6 +83,7 @@ async function open(
     pool: host.workers,
     backendKind: resolved.backend,
     retainedCheckpoints: resolved.retainedCheckpoints,
+    isTask: typeof resolved.restore === "object" && "handles" in resolved.restore,
     onConfirmed: (checkpointId) => confirmations.tier?.complete(checkpointId),
   });
   undo.add(() => store.close());

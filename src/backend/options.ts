@@ -1,26 +1,14 @@
 // Options of a backend: defaults and ranges are applied once, here.
+import type { RestoreHandles } from "../api/checkpoint-coordinator.ts";
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import type { Environment } from "../api/environment.ts";
-import type {
-  CheckpointPolicy,
-  JsonValue,
-  KeyGroupRange,
-  KeyedStateHandle,
-} from "../api/keyed-state-backend.ts";
+import type { CheckpointPolicy, KeyGroupRange } from "../api/keyed-state-backend.ts";
 import { resolveKeyGroups } from "../common/key-group.ts";
 import { integerOption, refuseUnknownOptions } from "../common/options.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import type { LsmOptions } from "../lsm/level-database.ts";
 import { type LsmTuning, MEMORY_BUDGET_BYTES_MIN, defaultLsmOptions } from "./memory-plan.ts";
 import { OpenStateHost, type StateHost, resolveEnvironment } from "./state-host.ts";
-
-/** For runtimes that keep checkpoint metadata themselves. */
-export interface RestoreHandles {
-  readonly checkpointId: number;
-  /** Handles whose key groups together cover those of the backend; others are left out. */
-  readonly handles: readonly KeyedStateHandle[];
-  readonly metadata?: JsonValue | undefined;
-}
 
 /**
  * Where to start from. `"latest"` fails without a checkpoint; `"latest-or-new"` starts empty, but

@@ -1,4 +1,5 @@
 // Finds the checkpoint to start from and checks that it fits, before anything local is made.
+import type { RestoreHandles } from "../api/checkpoint-coordinator.ts";
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import type {
   KeyGroupRange,
@@ -12,7 +13,7 @@ import { LATEST_NAME, metadataName, numberOfMetadataName } from "../checkpoint/l
 import { InvalidArgumentError } from "../errors.ts";
 import type { CheckpointMetadata } from "../format/metadata.ts";
 import { savepointFormatOf } from "../format/savepoint.ts";
-import type { ResolvedOptions, RestoreHandles, RestoreTarget } from "./options.ts";
+import type { ResolvedOptions, RestoreTarget } from "./options.ts";
 import { mergeSchemas } from "./state-catalog.ts";
 
 /** A handle to restore from, and where its files are. */
@@ -49,7 +50,10 @@ export async function findRestoreSource(
     for (const path of restore) found.push(await fromPath(path, options));
     return combine(found, options);
   }
-  if (typeof restore === "object") return combine([fromHandles(restore, options)], options);
+  if (typeof restore === "object") {
+    if (restore.checkpointId === 0 && restore.handles.length === 0) return undefined;
+    return combine([fromHandles(restore, options)], options);
+  }
   const reader = new CheckpointReader(checkpointStorage);
   const own = (metadata: CheckpointMetadata): RestoreSource =>
     combine([fromMetadata(metadata, checkpointStorage, true, options)], options);
@@ -84,11 +88,11 @@ async function fromPath(path: string, options: ResolvedOptions): Promise<Found> 
 }
 
 function fromHandles(restore: RestoreHandles, options: ResolvedOptions): Found {
-  const { checkpointId, metadata, handles } = restore;
-  const storage = options.checkpointStorage;
+  const { checkpointId, metadata, handles, storage = options.checkpointStorage } = restore;
+  const isOwnStorage = storage.description === options.checkpointStorage.description;
   return {
     part: { checkpointId, metadata, keyGroups: handles.map(({ keyGroups }) => keyGroups) },
-    parts: handles.map((handle) => ({ storage, isOwnStorage: true, handle })),
+    parts: handles.map((handle) => ({ storage, isOwnStorage, handle })),
     what: "the given handles",
   };
 }

@@ -2,8 +2,11 @@ import type { SavepointFormat, SnapshotResult, StateSchema } from "../api/keyed-
 import type { Key } from "../api/state.ts";
 import type { FileSink } from "../checkpoint/base-writer.ts";
 
-/** Who keeps a snapshot's files: this backend's own checkpoint store, or a runtime. */
-export type FileKeeper = "store" | "runtime";
+/**
+ * Who keeps the files that a snapshot builds on: this backend's own checkpoint store, or a runtime.
+ * `nobody`: it builds on none.
+ */
+export type FileKeeper = "store" | "runtime" | "nobody";
 
 /** What lies behind the write buffer and differs between the backends. */
 export interface Tier {

@@ -5,6 +5,7 @@
 //       explicit choice, by number or id.
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import { CheckpointNotFoundError, CorruptionError, UnsupportedFormatError } from "../errors.ts";
+import { isClosed } from "../format/closed-sequence.ts";
 import { loadFrameChecksum } from "../format/frame-checksum.ts";
 import { HINT_BYTES, decodeHint } from "../format/metadata-hint.ts";
 import { METADATA_BYTES_MAX, decodeMetadata } from "../format/metadata.ts";
@@ -75,12 +76,23 @@ export class CheckpointReader {
     return highest;
   }
 
+  /** Whether the job was cancelled, under this number: then no checkpoint can complete any more. */
+  async isClosedAt(number: number): Promise<boolean> {
+    const bytes = await this.#readMetadata(metadataName(number));
+    return bytes !== undefined && isClosed(bytes, number);
+  }
+
   /** The checkpoint with this completion number, verified. */
   async load(number: number): Promise<CheckpointMetadata> {
     const name = metadataName(number);
     const bytes = await this.#readMetadata(name);
     if (bytes === undefined) {
       throw new CheckpointNotFoundError(`${name} does not exist in ${this.storage.description}`);
+    }
+    if (isClosed(bytes, number)) {
+      throw new CheckpointNotFoundError(
+        `the job of ${this.storage.description} was cancelled, and its checkpoints deleted`,
+      );
     }
     const metadata = decodeMetadata(bytes, await loadFrameChecksum(), name);
     if (metadata.completionNumber !== number) {
@@ -105,7 +117,8 @@ export class CheckpointReader {
     const newest = await this.findNewest();
     let unreadable: unknown;
     let oldest = 1;
-    for (let number = newest ?? 0; number >= oldest; number--) {
+    let number = newest ?? 0;
+    for (; number >= oldest; number--) {
       try {
         const metadata = await this.load(number);
         if (metadata.checkpointId === checkpointId) return metadata;
@@ -116,8 +129,8 @@ export class CheckpointReader {
         unreadable ??= error;
       }
     }
-    for (const number of await this.pinnedBelow(oldest)) {
-      const metadata = await this.load(number);
+    for (const pinned of await this.pinnedBelow(number + 1)) {
+      const metadata = await this.load(pinned);
       if (metadata.checkpointId === checkpointId) return metadata;
     }
     if (unreadable !== undefined) throw unreadable as Error;

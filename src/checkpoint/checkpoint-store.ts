@@ -137,6 +137,11 @@ export class CheckpointStore implements AsyncDisposable {
     this.writerEpoch = { id, number: scan.epochNumber + 1 };
   }
 
+  /** Whether somebody else completes the checkpoints. */
+  get isTask(): boolean {
+    return this.#options.isTask === true;
+  }
+
   /** The highest checkpoint id of the job so far; 0 before the first. */
   get lastCheckpointId(): number {
     return this.#lastCheckpointId;

@@ -7,6 +7,7 @@
 //       taken, or by taking it.
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import { FencedError, NoSpaceError } from "../errors.ts";
+import { encodeClosed } from "../format/closed-sequence.ts";
 import { encodeHint } from "../format/metadata-hint.ts";
 import { METADATA_BYTES_MAX } from "../format/metadata.ts";
 import { CheckpointReader } from "./checkpoint-reader.ts";
@@ -73,6 +74,23 @@ export class CompletionSequence {
     } catch {
       return false; // Counted by the caller; losing a hint loses nothing.
     }
+  }
+
+  /**
+   * Takes the number, so that no owner can complete a checkpoint any more. False if another owner has
+   * taken it. Rejects if it is not certain; repeating it with the same epoch does no harm.
+   */
+  async close(number: number, epochId: string): Promise<boolean> {
+    const bytes = encodeClosed(number, epochId);
+    const creation = await this.create(number, bytes);
+    if (creation.outcome === "failed") throw creation.cause as Error;
+    if (creation.outcome === "exists" && (await this.holderOf(number, [bytes])) < 0) return false;
+    if ((await this.overtakenBy(number)) !== undefined) {
+      await this.withdraw(number);
+      return false;
+    }
+    await this.#storage.replace(LATEST_NAME, encodeHint(number)); // S2
+    return true;
   }
 
   /** What whoever is fenced is told. */

@@ -3,7 +3,7 @@
 //       unknown. So it is, too, if the retained ones contradict each other.
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import type { SharedFile } from "../api/keyed-state-backend.ts";
-import { CheckpointNotFoundError, CorruptionError } from "../errors.ts";
+import { CheckpointNotFoundError, CorruptionError, InvalidArgumentError } from "../errors.ts";
 import type { CheckpointMetadata } from "../format/metadata.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import { readFileList } from "./base-reader.ts";
@@ -59,6 +59,11 @@ export async function scanRetained(
 ): Promise<RetainedScan> {
   const scanner = new Scanner(storage, pool);
   const newest = (await scanner.reader.findNewest()) ?? 0;
+  if (newest > 0 && (await scanner.reader.isClosedAt(newest))) {
+    throw new InvalidArgumentError(
+      `the job of ${storage.description} was cancelled: give this one a checkpointStorage of its own`,
+    );
+  }
   let lowest = newest;
   for (let number = newest; number >= scanner.oldest; number--) {
     if (!(await scanner.visit(number))) break;

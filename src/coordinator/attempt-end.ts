@@ -77,7 +77,9 @@ function announceAbort(
   state.registry.abort(checkpointId);
   state.schedule.lastEndMs = state.nowMs;
   forEachTask(state, actions, (task) => ({ type: "notify-aborted", task, checkpointId, reason }));
-  if (requestId !== undefined) actions.push({ type: "request-failed", requestId, reason });
+  if (requestId !== undefined) {
+    actions.push({ type: "request-failed", requestId, checkpointId, reason });
+  }
 }
 
 /** Completed checkpoints are given up: their metadata first, then what only they used. */

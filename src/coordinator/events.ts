@@ -91,6 +91,8 @@ export type CoordinatorAction =
   | {
       readonly type: "request-failed";
       readonly requestId: number;
+      /** Undefined if none was triggered for it. */
+      readonly checkpointId: number | undefined;
       readonly reason: RequestFailure;
     }
   /** Stop all tasks, and restart them if `restore` says so. */

@@ -20,7 +20,7 @@ export function refuse(
   reason: RequestFailure,
   actions: CoordinatorAction[],
 ): void {
-  actions.push({ type: "request-failed", requestId, reason });
+  actions.push({ type: "request-failed", requestId, checkpointId: undefined, reason });
 }
 
 export function refuseAll(

@@ -33,19 +33,17 @@ export function selectDeletedOnCancel<C extends RetainedCheckpoint>(
   return retention === "delete-on-cancellation" ? selectSubsumed(retained, 0) : [];
 }
 
-/** Lowest completion number that is retained once one more has completed, under `number`. */
+/**
+ * Lowest completion number that is retained, without a pin, once one more has completed, under
+ * `number`. Pinned ones below it are found by their pins.
+ */
 export function oldestRetainedAt(
   retained: readonly RetainedCheckpoint[],
   number: number,
   count: number,
 ): number {
-  const next: RetainedCheckpoint = {
-    checkpointId: Infinity,
-    completionNumber: number,
-    owner: "job",
-    isPinned: false,
-  };
-  const all = [...retained, next];
-  const subsumed = new Set(selectSubsumed(all, count));
-  return all.find((one) => !subsumed.has(one))?.completionNumber ?? number;
+  const own = retained.filter(({ owner }) => owner === "job");
+  const newest = own.slice(Math.max(0, own.length - count + 1));
+  const users = retained.filter(({ owner }) => owner === "user");
+  return Math.min(number, ...[...newest, ...users].map((one) => one.completionNumber));
 }

@@ -78,6 +78,8 @@ export class Rig {
 }
 
 function inShort(action: CoordinatorAction): string {
+  if (action.type === "request-failed")
+    return `${action.type} ${action.requestId} ${action.reason}`;
   const { type, ...fields } = action;
   const values = Object.values(fields).map((value: unknown) => {
     if (!Array.isArray(value)) return String(value);

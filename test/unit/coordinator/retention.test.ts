@@ -49,7 +49,8 @@ describe("retention", () => {
     assert.equal(oldestRetainedAt([], 1, 1), 1);
     assert.equal(oldestRetainedAt(retained("1 2"), 3, 1), 3);
     assert.equal(oldestRetainedAt(retained("1 2"), 3, 2), 2);
-    assert.equal(oldestRetainedAt(retained("1p 2"), 3, 1), 1);
+    assert.equal(oldestRetainedAt(retained("1p 2"), 3, 1), 3); // Found by its pin.
+    assert.equal(oldestRetainedAt(retained("1p 2 3p"), 4, 2), 3);
     assert.equal(oldestRetainedAt(retained("1u 2"), 3, 1), 1);
   });
 });

@@ -1,0 +1,105 @@
+// What the tasks have told of checkpoints under way.
+import type { CompletedJobCheckpoint, TaskSnapshot } from "../api/checkpoint-coordinator.ts";
+import type { JsonValue } from "../api/keyed-state-backend.ts";
+import type { CheckpointAbortReason } from "../errors.ts";
+import type { TaskFiles } from "../coordinator/task-change.ts";
+import { TaskFilesTracker } from "./task-files.ts";
+
+interface Partial {
+  /** Ids of files that tasks uploaded. */
+  readonly created: string[];
+  readonly triggeredAtMs: number;
+  readonly metadata: Map<number, JsonValue>;
+  uploadedBytes: number;
+  totalBytes: number;
+  failure: unknown;
+}
+
+export interface LastFailure {
+  readonly checkpointId: number;
+  /** Undefined while it is not given up. */
+  readonly reason: CheckpointAbortReason | undefined;
+  readonly cause: unknown;
+}
+
+export class PartialCheckpoints {
+  readonly #files = new TaskFilesTracker();
+  readonly #partials = new Map<number, Partial>();
+  /** The last one that failed, and why. */
+  lastFailure: LastFailure = { checkpointId: 0, reason: undefined, cause: undefined };
+
+  begin(checkpointId: number, nowMs: number): void {
+    if (this.#partials.has(checkpointId)) return; // Once for all tasks.
+    this.#partials.set(checkpointId, {
+      triggeredAtMs: nowMs,
+      created: [],
+      metadata: new Map(),
+      uploadedBytes: 0,
+      totalBytes: 0,
+      failure: undefined,
+    });
+  }
+
+  /** The files of a task's answer. `newest`: the newest completed checkpoint. */
+  acknowledge(
+    checkpointId: number,
+    task: number,
+    { snapshot, metadata }: TaskSnapshot,
+    newest: number | undefined,
+  ): TaskFiles {
+    const partial = this.#partials.get(checkpointId);
+    if (partial !== undefined) {
+      if (metadata !== undefined) partial.metadata.set(task, metadata);
+      partial.created.push(...(snapshot?.newFileIds ?? []));
+      partial.uploadedBytes += snapshot?.uploadedBytes ?? 0;
+      for (const { lengthBytes } of snapshot?.files ?? []) partial.totalBytes += lengthBytes;
+    }
+    return this.#files.describe(checkpointId, task, snapshot, newest);
+  }
+
+  /** By task; null where a task gave none. */
+  metadataOf(checkpointId: number, taskCount: number): JsonValue {
+    const { metadata } = this.#partials.get(checkpointId)!;
+    return Array.from({ length: taskCount }, (_, task) => metadata.get(task) ?? null);
+  }
+
+  fail(checkpointId: number, cause: unknown): void {
+    this.lastFailure = { checkpointId, reason: undefined, cause };
+    const partial = this.#partials.get(checkpointId);
+    if (partial !== undefined) partial.failure ??= cause;
+  }
+
+  /** It is given up. */
+  aborted(checkpointId: number, reason: CheckpointAbortReason): void {
+    this.lastFailure = { checkpointId, reason, cause: this.failureOf(checkpointId) };
+  }
+
+  /** Why it was aborted, if a task or the storage told. */
+  failureOf(checkpointId: number | undefined): unknown {
+    return checkpointId === undefined ? undefined : this.#partials.get(checkpointId)?.failure;
+  }
+
+  complete(
+    checkpointId: number,
+    completionNumber: number,
+    nowMs: number,
+    location: string,
+  ): CompletedJobCheckpoint {
+    const { triggeredAtMs, uploadedBytes, totalBytes } = this.#partials.get(checkpointId)!;
+    this.#files.complete(checkpointId);
+    this.#partials.delete(checkpointId);
+    const durationMs = nowMs - triggeredAtMs;
+    return { checkpointId, completionNumber, durationMs, uploadedBytes, totalBytes, location };
+  }
+
+  /** What tasks uploaded for checkpoints that have not ended. */
+  createdFiles(): string[] {
+    return [...this.#partials.values()].flatMap(({ created }) => created);
+  }
+
+  /** Forgets those that have ended. */
+  prune(isOpen: (checkpointId: number) => boolean): void {
+    for (const id of this.#partials.keys()) if (!isOpen(id)) this.#partials.delete(id);
+    this.#files.prune(isOpen);
+  }
+}

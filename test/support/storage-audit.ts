@@ -1,0 +1,33 @@
+// What a storage holds against what its checkpoints reference: from metadata alone.
+import { scanRetained } from "../../src/checkpoint/retained-scan.ts";
+import { fileName } from "../../src/checkpoint/layout.ts";
+import { memoryEnvironment } from "../../src/environment/memory-environment.ts";
+import type { CheckpointStorage } from "../../src/index.ts";
+import { openWorkerPool } from "../../src/workers/worker-pool.ts";
+
+export interface StorageAudit {
+  /** Completion numbers of the retained checkpoints, pinned ones included. */
+  readonly retained: readonly number[];
+  /** Of those, the ones that cannot be read. */
+  readonly unreadable: readonly number[];
+  /** Referenced files that are absent, or of another length. */
+  readonly missing: readonly string[];
+  /** Files and metadata that nothing references. */
+  readonly unreferenced: readonly string[];
+}
+
+export async function auditStorage(storage: CheckpointStorage): Promise<StorageAudit> {
+  const pool = await openWorkerPool({ environment: memoryEnvironment() }); // File lists only: no threads.
+  const scan = await scanRetained(storage, pool);
+  await pool.close();
+  const missing: string[] = [];
+  for (const { id, lengthBytes } of scan.retained.flatMap(({ files }) => files.flat())) {
+    if ((await storage.size(fileName(id))) !== lengthBytes) missing.push(id);
+  }
+  return {
+    retained: scan.retained.map(({ completionNumber }) => completionNumber),
+    unreadable: scan.unreadable,
+    missing: [...new Set(missing)],
+    unreferenced: [...scan.leftovers.metadata, ...scan.leftovers.files],
+  };
+}

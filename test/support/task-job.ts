@@ -1,0 +1,169 @@
+// A job of several tasks under one coordinator, and a model of what it holds.
+import assert from "node:assert/strict";
+import {
+  fileSystemStorage,
+  keyedStateTask,
+  openCheckpointCoordinator,
+  utf8,
+} from "../../src/index.ts";
+import type {
+  CheckpointCoordinator,
+  CheckpointCoordinatorOptions,
+  CheckpointStorage,
+  CheckpointTask,
+  Environment,
+  KeyGroupRange,
+  KeyedStateBackend,
+  RestoreHandles,
+  ValueState,
+} from "../../src/index.ts";
+import { openKeyedStateBackend } from "../../src/index.ts";
+import { groupOf } from "./savepoint-job.ts";
+
+export const KEY_GROUPS = 8;
+
+export interface TaskJobOptions {
+  readonly environment: Environment;
+  readonly backend: "lsm" | "memory";
+  /** Directory of the checkpoints. */
+  readonly storagePath: string;
+  /** Directory of each task's working directory. */
+  readonly workPath: string;
+  readonly wrap?: ((storage: CheckpointStorage) => CheckpointStorage) | undefined;
+}
+
+type Coordinating = Partial<
+  Omit<CheckpointCoordinatorOptions, "checkpointStorage" | "environment" | "backend">
+>;
+
+interface Task {
+  readonly backend: KeyedStateBackend;
+  readonly value: ValueState<string>;
+}
+
+/** Key groups of each of so many tasks. */
+export function rangesOf(taskCount: number): KeyGroupRange[] {
+  return Array.from({ length: taskCount }, (_, task) => ({
+    max: KEY_GROUPS,
+    first: Math.floor((task * KEY_GROUPS) / taskCount),
+    last: Math.floor(((task + 1) * KEY_GROUPS) / taskCount) - 1,
+  }));
+}
+
+export class TaskJob {
+  readonly options: TaskJobOptions;
+  readonly storage: CheckpointStorage;
+  readonly coordinator: CheckpointCoordinator;
+  tasks: readonly Task[] = [];
+  model: Map<string, string> = new Map();
+  /** Of each checkpoint, from its trigger on. */
+  readonly models: Map<number, ReadonlyMap<string, string>> = new Map();
+  readonly completed: number[] = [];
+  readonly failures: Error[];
+  /** Wraps the tasks that are given to the coordinator. */
+  wrapTask: (task: CheckpointTask, index: number) => CheckpointTask = (task) => task;
+
+  private constructor(
+    options: TaskJobOptions,
+    storage: CheckpointStorage,
+    coordinator: CheckpointCoordinator,
+    failures: Error[],
+  ) {
+    this.options = options;
+    this.storage = storage;
+    this.coordinator = coordinator;
+    this.failures = failures;
+  }
+
+  static async open(options: TaskJobOptions, coordinating: Coordinating = {}): Promise<TaskJob> {
+    const { environment, backend, storagePath, wrap = (storage) => storage } = options;
+    const storage = wrap(fileSystemStorage(storagePath, {}, environment));
+    const failures: Error[] = [];
+    const coordinator = await openCheckpointCoordinator({
+      taskCount: 2,
+      restore: "latest-or-new",
+      onFailure: (error) => failures.push(error),
+      ...coordinating,
+      checkpointStorage: storage,
+      environment,
+      backend,
+    });
+    return new TaskJob(options, storage, coordinator, failures);
+  }
+
+  /** Opens and starts the tasks. `models`: of the job's earlier owners. */
+  async start(
+    taskCount: number,
+    restore: RestoreHandles = this.coordinator.restore,
+    models: ReadonlyMap<number, ReadonlyMap<string, string>> = this.models,
+  ): Promise<void> {
+    const { environment, backend, workPath } = this.options;
+    const tasks: Task[] = [];
+    for (const [index, keyGroups] of rangesOf(taskCount).entries()) {
+      const opened = await openKeyedStateBackend({
+        backend,
+        workingDirectory: `${workPath}/task-${index}`,
+        checkpointStorage: this.storage,
+        keyGroups,
+        restore,
+        memoryBudgetBytes: 16 * 1024 * 1024,
+        environment,
+      });
+      tasks.push({ backend: opened, value: opened.valueState({ name: "value", value: utf8 }) });
+    }
+    this.tasks = tasks;
+    this.model = new Map(restore.checkpointId === 0 ? [] : models.get(restore.checkpointId)!);
+    this.coordinator.start(tasks.map((task, index) => this.wrapTask(this.#taskOf(task), index)));
+  }
+
+  #taskOf({ backend }: Task): CheckpointTask {
+    const task = keyedStateTask(
+      backend,
+      () => this.model.size,
+      (checkpointId) => {
+        if (!this.completed.includes(checkpointId)) this.completed.push(checkpointId);
+      },
+    );
+    return {
+      ...task,
+      triggerCheckpoint: (checkpointId, options) => {
+        if (!this.models.has(checkpointId)) this.models.set(checkpointId, new Map(this.model));
+        return task.triggerCheckpoint(checkpointId, options);
+      },
+    };
+  }
+
+  write(key: string, value: string): void {
+    const group = groupOf(key, KEY_GROUPS);
+    const task = this.tasks.find(({ backend }) => {
+      return group >= backend.keyGroups.first && group <= backend.keyGroups.last;
+    })!;
+    task.backend.withKey(key, () => task.value.update(value));
+    this.model.set(key, value);
+  }
+
+  /** Every key of every task is what the model says, and there is no other. */
+  async verify(): Promise<void> {
+    const found = new Map<string, string>();
+    for (const { backend, value } of this.tasks) {
+      for await (const key of value.keys()) {
+        const stored = backend.withKey(key, () => value.value());
+        assert.ok(!found.has(key as string), "a key in two tasks");
+        found.set(key as string, stored!);
+      }
+    }
+    const sorted = (map: ReadonlyMap<string, string>) =>
+      [...map].sort(([a], [b]) => (a < b ? -1 : 1));
+    assert.deepEqual(sorted(found), sorted(this.model));
+  }
+
+  async closeTasks(): Promise<void> {
+    for (const { backend } of this.tasks) await backend.close();
+    this.tasks = [];
+  }
+
+  async close(): Promise<void> {
+    await this.coordinator.close();
+    await this.closeTasks();
+  }
+}
