@@ -41,8 +41,8 @@ export interface JobCoordinatorParts {
   readonly environment: Environment;
   readonly writer: MetadataWriter;
   readonly restore: RestoreHandles;
-  /** Handles and metadata of a completed checkpoint; undefined: what the job started from. */
-  readonly load: (checkpointId: number) => Promise<RestoreHandles>;
+  /** Handles and metadata of the checkpoint with this completion number. */
+  readonly load: (completionNumber: number) => Promise<RestoreHandles>;
   readonly onFailure: ((error: Error) => void) | undefined;
   readonly deletions: Deletions;
   readonly release: () => Promise<void>;
@@ -113,7 +113,8 @@ export class JobCoordinator implements CheckpointCoordinator {
     }
     this.signal.throwIfAborted();
     const { foundation } = this.#state;
-    return foundation === undefined ? this.restore : this.#parts.load(foundation);
+    // By number: by id, one whose pin was removed meanwhile would not be found.
+    return foundation === undefined ? this.restore : this.#parts.load(this.#numberOf(foundation));
   }
 
   async pin(checkpointId: number): Promise<void> {

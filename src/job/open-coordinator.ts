@@ -3,6 +3,7 @@ import type { CheckpointCoordinator, RestoreHandles } from "../api/checkpoint-co
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import type { Environment } from "../api/environment.ts";
 import type { CheckpointPolicy } from "../api/keyed-state-backend.ts";
+import { readFileList } from "../checkpoint/base-reader.ts";
 import { CheckpointReader } from "../checkpoint/checkpoint-reader.ts";
 import { LATEST_NAME, numberOfMetadataName } from "../checkpoint/layout.ts";
 import { scanRetained } from "../checkpoint/retained-scan.ts";
@@ -10,11 +11,12 @@ import { integerOption } from "../common/options.ts";
 import { newCoordinator } from "../coordinator/coordinator-state.ts";
 import { type CoordinatorOptions, resolveCoordinatorOptions } from "../coordinator/options.ts";
 import { nodeEnvironment } from "../environment/node-environment.ts";
-import { CorruptionError, InvalidArgumentError } from "../errors.ts";
+import { CheckpointNotFoundError, InvalidArgumentError } from "../errors.ts";
 import { loadFrameChecksum } from "../format/frame-checksum.ts";
 import { toHex } from "../format/hex.ts";
 import type { BackendKind, CheckpointMetadata } from "../format/metadata.ts";
 import { openWorkerPool } from "../workers/worker-pool.ts";
+import type { WorkerPool } from "../workers/worker-pool.ts";
 import { Deletions } from "./deletions.ts";
 import { JobCoordinator } from "./job-coordinator.ts";
 import { MetadataWriter } from "./metadata-writer.ts";
@@ -72,13 +74,9 @@ export async function openCheckpointCoordinator(
     const source = await findSource(job);
     const scan = await scanRetained(storage, pool);
     const writerEpoch = { id: toHex(environment.random.bytes(16)), number: scan.epochNumber + 1 };
-    const isRetained = scan.retained.some((one) => one.checkpointId === source.ownId);
-    if (source.ownId !== undefined && !isRetained) {
-      throw new CorruptionError(
-        `the files of checkpoint ${source.ownId} cannot be listed`,
-        LATEST_NAME,
-        0,
-      );
+    if (source.ownId !== undefined) {
+      const isKnown = scan.retained.some((one) => one.checkpointId === source.ownId);
+      if (!isKnown) await refuseUnreadable(source, pool);
     }
     const state = newCoordinator({
       options: job.coordinator,
@@ -97,10 +95,7 @@ export async function openCheckpointCoordinator(
       environment,
       writer: new MetadataWriter(storage, environment, { policy, backendKind, writerEpoch }),
       restore: source.restore,
-      load: async (checkpointId) => {
-        const metadata = await new CheckpointReader(storage).findById(checkpointId);
-        return handlesOf(metadata, storage);
-      },
+      load: async (number) => handlesOf(await new CheckpointReader(storage).load(number), storage),
       onFailure: options.onFailure,
       deletions: new Deletions(storage, scan.leftovers),
       release: () => pool.close(),
@@ -109,6 +104,15 @@ export async function openCheckpointCoordinator(
     await pool.close();
     throw error;
   }
+}
+
+/** The scan passes over what it cannot read: what the job starts from must be readable. */
+async function refuseUnreadable({ restore }: Source, pool: WorkerPool): Promise<never> {
+  const { storage, handles, checkpointId } = restore;
+  for (const { base } of handles) await readFileList(storage!, pool, base);
+  throw new CheckpointNotFoundError(
+    `checkpoint ${checkpointId} was given up while it was being restored: open again`,
+  );
 }
 
 interface Job {

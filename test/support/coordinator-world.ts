@@ -69,10 +69,18 @@ export interface WorldOptions extends CoordinatorOptions {
   readonly taskCount: number;
 }
 
+/** What changed in the tasks since their last snapshot, if a history says so. */
+export interface Changes {
+  isWritten: boolean;
+  isCompacted: boolean;
+}
+
 export class World {
   readonly storage: Storage = new Storage();
   readonly pins: Set<number> = new Set();
-  readonly options: WorldOptions;
+  options: WorldOptions;
+  /** Undefined: `choose` decides what a snapshot changes. */
+  changes: Changes | undefined = undefined;
   readonly choose: (count: number) => number;
   owner: Owner;
   zombies: Owner[] = [];
@@ -89,6 +97,12 @@ export class World {
   restart(isKilled: boolean, isClaimed: boolean = true): void {
     if (!isKilled) this.zombies.push(this.owner);
     this.owner = this.#open(isClaimed);
+  }
+
+  /** The job ends, and goes on with another number of tasks. */
+  rescale(taskCount: number): void {
+    this.options = { ...this.options, taskCount };
+    this.restart(true);
   }
 
   #open(isClaimed: boolean): Owner {
@@ -134,6 +148,8 @@ export class Owner {
   #discard: Extract<CoordinatorAction, { type: "discard" }> | undefined;
   #leftovers: { readonly files: readonly string[]; readonly metadata: readonly number[] };
   readonly #userOwned: ReadonlySet<number>;
+  /** Id of the restored checkpoint if it was one of another number of tasks. */
+  readonly #regrouped: number | undefined;
   #lastTriggered = 0;
 
   constructor(world: World, epoch: string, isClaimed: boolean) {
@@ -164,8 +180,14 @@ export class Owner {
       lastCompletionNumber: 0,
     });
     this.#userOwned = new Set(isClaimed ? [] : retained);
+    const before = restored?.files.length ?? taskCount;
+    this.#regrouped = before === taskCount ? undefined : restored?.checkpointId;
     this.#sets = Array.from({ length: taskCount }, (_, task) => {
-      return new Map(restored && [[restored.checkpointId, new Set(restored.files[task])]]);
+      // The tasks whose key groups this one has taken over, wholly or in part.
+      const first = Math.floor((task * before) / taskCount);
+      const last = Math.ceil(((task + 1) * before) / taskCount);
+      const files = restored?.files.slice(first, last).flatMap((set) => [...set]);
+      return new Map(restored && [[restored.checkpointId, new Set(files)]]);
     });
     const known = new Set(
       retained.flatMap((n) => storage.metadata.get(n)!.files.flatMap((f) => [...f])),
@@ -225,23 +247,36 @@ export class Owner {
     const { storage, choose, options } = this.#world;
     const before = base === undefined ? undefined : this.#sets[task]!.get(base);
     assert.ok(base === undefined || before !== undefined, "the base is one the task knows");
-    const released = [...(before ?? [])].filter(() => choose(2) === 0);
-    const created = Array.from({ length: 1 + choose(2) }, () => storage.upload());
+    const { changes } = this.#world;
+    const isReleased = (): boolean => changes?.isCompacted ?? choose(2) === 0;
+    const released = [...(before ?? [])].filter(isReleased);
+    const isChanged = changes === undefined || changes.isCompacted || changes.isWritten;
+    const count = changes === undefined ? 1 + choose(2) : Number(isChanged || before === undefined);
+    const created = Array.from({ length: count }, () => storage.upload());
+    if (changes !== undefined && task === options.taskCount - 1) {
+      this.#world.changes = { isWritten: false, isCompacted: false };
+    }
     const reused: string[] = [];
     const other = this.#sets[(task + 1) % options.taskCount]!.get(this.state.foundation ?? -1);
     const shared = [...(other ?? [])].find((id) => before?.has(id) !== true);
-    if (shared !== undefined && !this.state.isFullDue && choose(3) === 0) reused.push(shared);
+    const mayShare = shared !== undefined && !this.state.isFullDue && changes === undefined;
+    if (mayShare && choose(3) === 0) reused.push(shared);
     const files = new Set(before);
     for (const id of released) files.delete(id);
     for (const { id } of created) files.add(id);
     for (const id of reused) files.add(id);
     this.#sets[task]!.set(checkpointId, files);
+    const fresh = new Set(created.map(({ id }) => id));
+    const isOld = (id: string): boolean => !fresh.has(id);
     this.acknowledgements.push({
       type: "task-acknowledged",
       epoch: this.#epoch,
       checkpointId,
       task,
-      files: { base, created, reused, released },
+      files:
+        base === undefined || base !== this.#regrouped
+          ? { base, created, reused, released }
+          : { base: undefined, created, reused: [...files].filter(isOld), released: [] },
       handle: undefined,
     });
   }

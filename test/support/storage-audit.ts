@@ -1,6 +1,6 @@
 // What a storage holds against what its checkpoints reference: from metadata alone.
 import { scanRetained } from "../../src/checkpoint/retained-scan.ts";
-import { fileName } from "../../src/checkpoint/layout.ts";
+import { fileName, metadataName } from "../../src/checkpoint/layout.ts";
 import { memoryEnvironment } from "../../src/environment/memory-environment.ts";
 import type { CheckpointStorage } from "../../src/index.ts";
 import { openWorkerPool } from "../../src/workers/worker-pool.ts";
@@ -21,12 +21,23 @@ export async function auditStorage(storage: CheckpointStorage): Promise<StorageA
   const scan = await scanRetained(storage, pool);
   await pool.close();
   const missing: string[] = [];
-  for (const { id, lengthBytes } of scan.retained.flatMap(({ files }) => files.flat())) {
-    if ((await storage.size(fileName(id))) !== lengthBytes) missing.push(id);
+  for (const { completionNumber, files } of scan.retained) {
+    const absent: string[] = [];
+    for (const { id, lengthBytes } of files.flat()) {
+      if ((await storage.size(fileName(id))) !== lengthBytes) absent.push(id);
+    }
+    // Metadata goes before files: an owner may have given it up meanwhile.
+    if (absent.length > 0 && (await storage.size(metadataName(completionNumber))) !== undefined) {
+      missing.push(...absent);
+    }
+  }
+  const unreadable: number[] = [];
+  for (const number of scan.unreadable) {
+    if ((await storage.size(metadataName(number))) !== undefined) unreadable.push(number);
   }
   return {
     retained: scan.retained.map(({ completionNumber }) => completionNumber),
-    unreadable: scan.unreadable,
+    unreadable,
     missing: [...new Set(missing)],
     unreferenced: [...scan.leftovers.metadata, ...scan.leftovers.files],
   };

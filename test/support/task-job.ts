@@ -29,6 +29,8 @@ export interface TaskJobOptions {
   readonly storagePath: string;
   /** Directory of each task's working directory. */
   readonly workPath: string;
+  /** Tells the owners of a job apart: two may trigger the same id. */
+  readonly tag?: string | undefined;
   readonly wrap?: ((storage: CheckpointStorage) => CheckpointStorage) | undefined;
 }
 
@@ -50,14 +52,21 @@ export function rangesOf(taskCount: number): KeyGroupRange[] {
   }));
 }
 
+/** The name of the restored checkpoint's model: each task has stored it. */
+export function modelNameOf(restore: RestoreHandles): string {
+  const names = restore.metadata as readonly string[];
+  assert.ok(names.every((name) => name === names[0]));
+  return names[0]!;
+}
+
 export class TaskJob {
   readonly options: TaskJobOptions;
   readonly storage: CheckpointStorage;
   readonly coordinator: CheckpointCoordinator;
   tasks: readonly Task[] = [];
   model: Map<string, string> = new Map();
-  /** Of each checkpoint, from its trigger on. */
-  readonly models: Map<number, ReadonlyMap<string, string>> = new Map();
+  /** Of each checkpoint, from its trigger on, by what its tasks store as their metadata. */
+  readonly models: Map<string, ReadonlyMap<string, string>> = new Map();
   readonly completed: number[] = [];
   readonly failures: Error[];
   /** Wraps the tasks that are given to the coordinator. */
@@ -95,7 +104,7 @@ export class TaskJob {
   async start(
     taskCount: number,
     restore: RestoreHandles = this.coordinator.restore,
-    models: ReadonlyMap<number, ReadonlyMap<string, string>> = this.models,
+    models: ReadonlyMap<string, ReadonlyMap<string, string>> = this.models,
   ): Promise<void> {
     const { environment, backend, workPath } = this.options;
     const tasks: Task[] = [];
@@ -112,14 +121,20 @@ export class TaskJob {
       tasks.push({ backend: opened, value: opened.valueState({ name: "value", value: utf8 }) });
     }
     this.tasks = tasks;
-    this.model = new Map(restore.checkpointId === 0 ? [] : models.get(restore.checkpointId)!);
+    this.model = new Map(restore.checkpointId === 0 ? [] : models.get(modelNameOf(restore))!);
     this.coordinator.start(tasks.map((task, index) => this.wrapTask(this.#taskOf(task), index)));
   }
 
+  /** What the tasks store with a checkpoint. */
+  modelName(checkpointId: number): string {
+    return `${this.options.tag ?? "owner"} ${checkpointId}`;
+  }
+
   #taskOf({ backend }: Task): CheckpointTask {
+    let triggered = 0;
     const task = keyedStateTask(
       backend,
-      () => this.model.size,
+      () => this.modelName(triggered),
       (checkpointId) => {
         if (!this.completed.includes(checkpointId)) this.completed.push(checkpointId);
       },
@@ -127,7 +142,9 @@ export class TaskJob {
     return {
       ...task,
       triggerCheckpoint: (checkpointId, options) => {
-        if (!this.models.has(checkpointId)) this.models.set(checkpointId, new Map(this.model));
+        triggered = checkpointId;
+        const name = this.modelName(checkpointId);
+        if (!this.models.has(name)) this.models.set(name, new Map(this.model));
         return task.triggerCheckpoint(checkpointId, options);
       },
     };

@@ -47,7 +47,8 @@ describe("a coordinator of several tasks", () => {
 
     const next = await TaskJob.open(where);
     assert.equal(next.coordinator.restore.checkpointId, second.checkpointId);
-    assert.deepEqual(next.coordinator.restore.metadata, [30, 30]);
+    const name = job.modelName(second.checkpointId);
+    assert.deepEqual(next.coordinator.restore.metadata, [name, name]);
     await next.start(2, undefined, job.models);
     await next.verify();
     const third = await next.coordinator.trigger();
@@ -59,14 +60,15 @@ describe("a coordinator of several tasks", () => {
 
   test("rescales 2 to 3 to 1", async () => {
     const where = place();
-    let models = new Map<number, ReadonlyMap<string, string>>();
+    let models = new Map<string, ReadonlyMap<string, string>>();
     for (const [step, taskCount] of [2, 3, 1, 2].entries()) {
       const job = await TaskJob.open(where, { taskCount, retainedCheckpoints: 2 });
       await job.start(taskCount, undefined, models);
       await job.verify();
       fill(job, `step ${step}`, 10 * (step + 1));
       const { checkpointId } = await job.coordinator.trigger();
-      models = new Map([[checkpointId, job.models.get(checkpointId)!]]);
+      const name = job.modelName(checkpointId);
+      models = new Map([[name, job.models.get(name)!]]);
       await job.close();
       await requireExact(job.storage, step === 0 ? [1] : [step, step + 1]);
     }
@@ -274,6 +276,27 @@ describe("a coordinator of several tasks", () => {
     await next.coordinator.trigger();
     await next.close();
     await requireExact(job.storage, [5]);
+  });
+
+  test("recovers to an older checkpoint that was pinned when it was restored", async () => {
+    const where = place();
+    const job = await TaskJob.open(where);
+    await job.start(2);
+    fill(job, "a");
+    const { checkpointId: pinned } = await job.coordinator.trigger();
+    await job.coordinator.pin(pinned);
+    fill(job, "b");
+    await job.coordinator.trigger();
+    await job.close();
+    const next = await TaskJob.open(where, { restore: pinned });
+    await next.start(2, undefined, job.models);
+    await next.coordinator.unpin(pinned);
+    const restore = await next.coordinator.recover();
+    assert.equal(restore.checkpointId, pinned);
+    await next.closeTasks();
+    await next.start(2, restore, job.models);
+    await next.verify();
+    await next.close();
   });
 
   test("cancelled, it deletes its checkpoints if asked to, and takes none any more", async () => {
