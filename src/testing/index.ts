@@ -8,6 +8,7 @@ import { defineKeySuite } from "./key-suite.ts";
 import { defineLifecycleSuite } from "./lifecycle-suite.ts";
 import { defineListSuite } from "./list-suite.ts";
 import { defineMapSuite } from "./map-suite.ts";
+import { defineSavepointSuite } from "./savepoint-suite.ts";
 import { defineSerializerSuite } from "./serializer-suite.ts";
 import type { KeyedStateSubject, SuiteRunner } from "./subject.ts";
 import { defineValueSuite } from "./value-suite.ts";
@@ -49,6 +50,7 @@ export function defineKeyedStateSuite(runner: SuiteRunner, subject: KeyedStateSu
     defineIterationSuite(suite);
     defineSerializerSuite(suite);
     defineCheckpointSuite(suite);
+    defineSavepointSuite(suite);
     defineLifecycleSuite(suite);
   });
 }

@@ -1,4 +1,5 @@
 // One test's job: opens its backends one after the other and gives everything back at the end.
+import assert from "node:assert/strict";
 import type { CompletedCheckpoint, JsonValue, KeyGroupRange, KeyedStateBackend } from "../index.ts";
 import type {
   KeyedStateSubject,
@@ -57,6 +58,13 @@ export class SuiteJob {
     return { backend: await this.reopen(backend), checkpoint };
   }
 
+  /** Where a savepoint of this job may be written. */
+  savepointPath(name: string): string {
+    const path = this.#subject.savepointPath?.(this.name, name);
+    assert.ok(path !== undefined, "a test of savepoints of a subject without");
+    return path;
+  }
+
   /** Another job, which the caller ends. */
   sibling(): SuiteJob {
     return new SuiteJob(this.#subject, `${this.name}-sibling`);
@@ -97,6 +105,17 @@ export class Suite {
     void this.#runner.test(name, async (context: SuiteTestContext) => {
       if (!this.#subject.supports[feature]) {
         context.skip(`${this.#subject.name} does not support ${feature}`);
+        return;
+      }
+      await this.#run(run);
+    });
+  }
+
+  /** As `optional`, for subjects that say where savepoints go. */
+  savepoints(name: string, run: (job: SuiteJob) => Promise<void>): void {
+    void this.#runner.test(name, async (context: SuiteTestContext) => {
+      if (this.#subject.savepointPath === undefined) {
+        context.skip(`${this.#subject.name} does not support savepoints`);
         return;
       }
       await this.#run(run);

@@ -1,8 +1,11 @@
 // What the conformance suite needs to know of a backend, and of the test runner it runs under.
 import type { KeyGroupRange, KeyedStateBackend } from "../index.ts";
 
-/** Where a job starts from: as the option `restore` of `openKeyedStateBackend`. */
-export type SuiteRestore = "latest" | "latest-or-new" | number;
+/**
+ * Where a job starts from, as the option `restore` of `openKeyedStateBackend`: `"latest"`,
+ * `"latest-or-new"`, the id of a checkpoint, or a path that `savepointPath` gave.
+ */
+export type SuiteRestore = string | number;
 
 export interface SubjectOpenOptions {
   /**
@@ -35,6 +38,11 @@ export interface KeyedStateSubject {
   readonly supports: SubjectFeatures;
   /** Opens a backend. The suite closes it, before it opens the same job again. */
   open(options: SubjectOpenOptions): Promise<KeyedStateBackend>;
+  /**
+   * Path of a savepoint of the job, where nothing is yet; another job is opened with it as `restore`.
+   * `discard` removes it with the job. Without it tests of savepoints are skipped by name.
+   */
+  savepointPath?(job: string, name: string): string;
   /** Removes what a job has stored. Called once its backends are closed. */
   discard?(job: string): Promise<void>;
 }

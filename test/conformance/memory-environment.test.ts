@@ -20,6 +20,7 @@ const subject: KeyedStateSubject = {
       allowNonRestoredState,
       environment,
     }),
+  savepointPath: (job, name) => `/${job}/savepoints/${name}`,
   discard: (job) => environment.fileSystem.removeTree(`/${job}`),
 };
 

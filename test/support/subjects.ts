@@ -42,6 +42,7 @@ export function subjectOf(
         allowNonRestoredState,
       });
     },
+    savepointPath: (job, name) => join(root, job, "savepoints", name),
     async discard(job) {
       rmSync(join(root, job), { recursive: true, force: true });
       if (readdirSync(root).length === 0) rmdirSync(root); // The next job makes it again.
