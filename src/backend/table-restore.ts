@@ -7,17 +7,13 @@ import { join } from "node:path";
 import { fetchBase } from "../checkpoint/base-reader.ts";
 import { runBounded } from "../checkpoint/bounded-work.ts";
 import { fileName } from "../checkpoint/layout.ts";
-import { MIB } from "../common/units.ts";
 import { CorruptionError } from "../errors.ts";
 import type { CanonicalListEntry } from "../format/file-list.ts";
 import { BUILT_SEQUENCE } from "../format/leveldb-table-builder.ts";
-import { LEVEL_MAX } from "../format/leveldb-file-set.ts";
+import { levelFor } from "../format/leveldb-file-set.ts";
 import { buildDirectory } from "../lsm/restore-directory.ts";
 import type { RestoreDatabaseRequest, RestoredDatabase } from "./lsm-restore.ts";
 import type { RestorePart } from "./restore.ts";
-
-/** Table bytes of level 1 above which LevelDB compacts it; ten times as many a level further. */
-const LEVEL_1_BYTES: number = 10 * MIB;
 
 interface Made {
   readonly path: string;
@@ -69,12 +65,6 @@ export async function makeDatabase(
     unverified: [],
     fetchDirectory,
   };
-}
-
-function levelFor(totalBytes: number): number {
-  let level = 1;
-  for (let bytes = LEVEL_1_BYTES; bytes < totalBytes && level < LEVEL_MAX; bytes *= 10) level++;
-  return level;
 }
 
 /** Tables of the part's rows of the key groups, in key order. */

@@ -12,6 +12,7 @@
 //   V7. No bound has a sequence above lastSequence: its entry would be invisible.
 //   V8. If the owner's key groups are given, every bound lies in them. Bounds are real entries, so
 //       then nothing foreign is in the set.
+import { MIB } from "../common/units.ts";
 import { CorruptionError } from "../errors.ts";
 import {
   EntryType,
@@ -24,6 +25,15 @@ import {
 import type { LevelFile } from "./leveldb-version-edit.ts";
 
 export const LEVEL_MAX = 6;
+/** Table bytes of level 1 above which LevelDB compacts it; ten times as many a level further. */
+const LEVEL_1_BYTES: number = 10 * MIB;
+
+/** The lowest level from 1 on that takes tables of so many bytes without a compaction. */
+export function levelFor(totalBytes: number): number {
+  let level = 1;
+  for (let bytes = LEVEL_1_BYTES; bytes < totalBytes && level < LEVEL_MAX; bytes *= 10) level++;
+  return level;
+}
 
 export interface FileSet {
   readonly files: readonly LevelFile[];
