@@ -5,7 +5,7 @@
 //   C2. Files are linked where the file system can, which keeps them from the first moment on,
 //       whatever the job deletes; else copied. A link shares damage with the original.
 //   C3. The target must not exist. If copying fails, what was made is removed, and nothing else.
-import { dirname, join, resolve, sep } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import type { Environment, FileSystem } from "../api/environment.ts";
 import type { SharedFile } from "../api/keyed-state-backend.ts";
@@ -14,8 +14,8 @@ import { requireFetchSpace } from "../checkpoint/fetch-space.ts";
 import { fileSystemStorage } from "../checkpoint/file-system-storage.ts";
 import { FILES_PREFIX, LATEST_NAME, fileName, metadataName } from "../checkpoint/layout.ts";
 import { nodeEnvironment } from "../environment/node-environment.ts";
-import { systemCodeOf, typedFileError } from "../environment/typed-error.ts";
-import { CorruptionError, InvalidArgumentError } from "../errors.ts";
+import { typedFileError } from "../environment/typed-error.ts";
+import { CorruptionError } from "../errors.ts";
 import { loadFrameChecksum } from "../format/frame-checksum.ts";
 import { toHex } from "../format/hex.ts";
 import { encodeHint } from "../format/metadata-hint.ts";
@@ -23,6 +23,7 @@ import { METADATA_BYTES_MAX, decodeMetadata } from "../format/metadata.ts";
 import { type WorkerPool, openWorkerPool } from "../workers/worker-pool.ts";
 import type { CheckpointView } from "./checkpoint-view.ts";
 import { opened } from "./open-checkpoint.ts";
+import { moveIntoPlace, requireOutside, targetExists } from "./target-place.ts";
 
 /** Files under way: each waits for a sync, which others share. */
 const CONCURRENCY_MAX = 16;
@@ -62,8 +63,8 @@ export async function copyCheckpoint(
   const environment = options.environment ?? nodeEnvironment();
   const { fileSystem } = environment;
   const path = resolve(target);
-  if ((await doing(path, () => fileSystem.stat(path))) !== undefined) throw exists(path); // C3
-  await requireOutside(view.storage, path, fileSystem);
+  if ((await doing(path, () => fileSystem.stat(path))) !== undefined) throw targetExists(path); // C3
+  await doing(path, () => requireOutside(view.storage, path, fileSystem));
   const partial = `${path}.partial-${toHex(environment.random.bytes(8))}`;
   const pool = await openWorkerPool({ environment });
   try {
@@ -76,42 +77,6 @@ export async function copyCheckpoint(
   } finally {
     await pool.close();
   }
-}
-
-/** What is read is not written into. */
-async function requireOutside(
-  storage: CheckpointStorage,
-  path: string,
-  fileSystem: FileSystem,
-): Promise<void> {
-  const latest = storage.locate?.(LATEST_NAME);
-  if (latest === undefined) return;
-  const root = await realPathOf(dirname(latest), fileSystem);
-  let above = dirname(path);
-  while (above !== dirname(above) && (await fileSystem.stat(above)) === undefined) {
-    above = dirname(above);
-  }
-  const place = await realPathOf(above, fileSystem);
-  if (place !== root && !place.startsWith(`${root}${sep}`)) return;
-  throw new InvalidArgumentError(`${path} is inside the storage that is copied from`);
-}
-
-async function realPathOf(path: string, fileSystem: FileSystem): Promise<string> {
-  return doing(path, () => fileSystem.realPath(path));
-}
-
-async function moveIntoPlace(partial: string, path: string, fileSystem: FileSystem): Promise<void> {
-  try {
-    await fileSystem.rename(partial, path);
-  } catch (cause) {
-    const code = systemCodeOf(cause) ?? "";
-    throw ["EEXIST", "ENOTEMPTY", "ENOTDIR"].includes(code) ? exists(path) : cause;
-  }
-  await fileSystem.syncDirectory(dirname(path));
-}
-
-function exists(path: string): InvalidArgumentError {
-  return new InvalidArgumentError(`${path} exists: name a directory that does not`);
 }
 
 async function fill(
