@@ -107,7 +107,7 @@ function fromMetadata(
   const format = savepointFormatOf(metadata, metadataName(completionNumber));
   if (backendKind !== options.backend && format !== "canonical") {
     throw new InvalidArgumentError(
-      `checkpoint ${checkpointId} was taken by the ${backendKind} backend and cannot be restored into the ${options.backend} backend: take a canonical savepoint to change the backend`,
+      `checkpoint ${checkpointId} was taken by the ${backendKind} backend and cannot be restored into the ${options.backend} backend: convert it with "varve convert SOURCE TARGET", or take a canonical savepoint`,
     );
   }
   checkOwnership(options, storage, isOwnStorage, format !== undefined);
@@ -199,7 +199,7 @@ function groupCountOf(parts: readonly RestorePart[], owned: number, what: string
     }
     if (max === owned || handle.base.kind === "canonical") continue;
     throw new InvalidArgumentError(
-      `${what} has ${max} key groups, this backend ${owned}: the number is fixed for a job's life, but for canonical savepoints`,
+      `${what} has ${max} key groups, this backend ${owned}: convert it with "varve convert SOURCE TARGET --key-groups ${owned}", or take a canonical savepoint`,
     );
   }
   return max;

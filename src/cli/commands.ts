@@ -1,5 +1,6 @@
 // The command table: a command is a file of its own and a line here.
 import type { Command } from "./command.ts";
+import { convert } from "./commands/convert.ts";
 import { copy } from "./commands/copy.ts";
 import { diff } from "./commands/diff.ts";
 import { exportCommand } from "./commands/export.ts";
@@ -19,4 +20,5 @@ export const commands: readonly Command[] = [
   diff,
   exportCommand,
   copy,
+  convert,
 ];

@@ -70,7 +70,18 @@ describe("varve", () => {
     const all = await varve(["--help"]);
     assert.equal(all.exit, 0);
     const names = [...all.out.matchAll(/^ {2}([a-z]+) {2,}/gm)].map(([, name]) => name!);
-    assert.deepEqual(names, ["ls", "inspect", "verify", "get", "scan", "diff", "export", "copy"]);
+    const expected = [
+      "ls",
+      "inspect",
+      "verify",
+      "get",
+      "scan",
+      "diff",
+      "export",
+      "copy",
+      "convert",
+    ];
+    assert.deepEqual(names, expected);
     for (const name of names) {
       const help = await varve([name, "--help"]);
       assert.equal(help.exit, 0);
@@ -216,6 +227,40 @@ describe("varve", () => {
       const csv = await varve(["export", directory, "--state", "row", "--format", "csv"]);
       assert.match(csv.out, /^key,id,label,big\r\n/);
       assert.equal((csv.out.match(/\r\n/g) ?? []).length, 73);
+    });
+
+    test(`convert, and what it refuses, ${backend}`, async () => {
+      const folder = temporaryDirectory();
+      const source = directories[backend]!;
+      const rows = join(folder, "rows");
+      const args = ["convert", source, rows, "--key-groups", "31", "--drop", "row", "--json"];
+      const converted = await varve([...args, "--id", "2"]);
+      assert.equal(converted.exit, 0, converted.err);
+      assert.equal(converted.lines[0]!["checkpointId"], 2);
+      assert.equal(converted.lines[0]!["format"], "canonical");
+      const other = backend === "lsm" ? "memory" : "lsm";
+      const native = join(folder, "native");
+      const text = await varve(["convert", rows, native, "--format", "native", "--backend", other]);
+      assert.equal(text.exit, 0, text.err);
+      assert.match(text.out, new RegExp(`checkpoint 2 is in .*native for ${other}.*31 key groups`));
+      const difference = await varve(["diff", rows, native, "--json"]);
+      assert.equal(difference.exit, 0, difference.out);
+      const one = await varve(["get", native, "value", "key 3", "--json"]);
+      assert.deepEqual(one.lines, (await varve(["get", rows, "value", "key 3", "--json"])).lines);
+      assert.equal((await varve(["get", native, "row", "key 3"])).exit, 2); // Dropped.
+      const wrong = [
+        [source, rows], // It exists.
+        [source, join(folder, "a"), "--format", "other"],
+        [source, join(folder, "a"), "--backend", "lsm"],
+        [source, join(folder, "a"), "--key-groups", "many"],
+        [source, join(folder, "a"), "--drop", "no such state"],
+        [source, join(folder, "a"), "--drop", "value", "--drop", "value"],
+        [source],
+      ];
+      for (const rest of wrong) assert.equal((await varve(["convert", ...rest])).exit, 2);
+      const missing = await varve(["convert", join(folder, "nowhere"), join(folder, "a")]);
+      assert.equal(missing.exit, 3);
+      assert.deepEqual((await readdir(folder)).sort(), ["native", "rows"]);
     });
 
     test(`copy, and what it says of damage, ${backend}`, async () => {
