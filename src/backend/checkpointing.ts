@@ -161,6 +161,7 @@ export class Checkpointing {
         policy: this.#policy,
         snapshots: [snapshot],
         userMetadata: metadata,
+        timing: { startMs, pauseMs: trace.pauseMs ?? 0 },
       });
       return { snapshot, result };
     })();

@@ -23,6 +23,7 @@ import { loadFrameChecksum } from "../format/frame-checksum.ts";
 import { toHex } from "../format/hex.ts";
 import { checkUserMetadata, decodeMetadata, encodeMetadata } from "../format/metadata.ts";
 import type { BackendKind, CheckpointMetadata, WriterEpoch } from "../format/metadata.ts";
+import { encodeTiming } from "../format/timing.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import { CheckpointReader } from "./checkpoint-reader.ts";
 import { CompletionSequence } from "./completion-sequence.ts";
@@ -59,6 +60,8 @@ export interface CommitRequest {
   /** What each backend of the job captured. */
   readonly snapshots: readonly SnapshotResult[];
   readonly userMetadata: JsonValue | undefined;
+  /** When it was triggered, by the monotonic clock, and its synchronous part; for people. */
+  readonly timing?: { readonly startMs: number; readonly pauseMs: number } | undefined;
 }
 
 export interface CommittedCheckpoint {
@@ -371,7 +374,7 @@ export class CheckpointStore implements AsyncDisposable {
       handles: request.snapshots.map((snapshot) => snapshot.handle),
       segments: [],
       userMetadata: request.userMetadata,
-      extensions: undefined,
+      extensions: this.#timingOf(request),
     };
     const checksum = await loadFrameChecksum();
     // Records between the steps: user metadata may have a mebibyte, and first calls compile the code.
@@ -383,6 +386,12 @@ export class CheckpointStore implements AsyncDisposable {
     decodeMetadata(bytes, checksum, metadataName(number));
     await timers.yieldTurn();
     return bytes;
+  }
+
+  #timingOf({ timing }: CommitRequest): CheckpointMetadata["extensions"] {
+    if (timing === undefined) return undefined;
+    const durationMs = this.#options.environment.clock.monotonicMs() - timing.startMs;
+    return encodeTiming({ durationMs, pauseMs: timing.pauseMs });
   }
 
   #locationOf(name: string): string {
