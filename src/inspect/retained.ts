@@ -4,6 +4,7 @@ import { CheckpointReader, isUnreadable } from "../checkpoint/checkpoint-reader.
 import { metadataName } from "../checkpoint/layout.ts";
 import { CheckpointNotFoundError, InvalidArgumentError } from "../errors.ts";
 import type { BackendKind, CheckpointMetadata } from "../format/metadata.ts";
+import { timingOf } from "../format/timing.ts";
 import { type CheckpointSource, type LocationOptions, locate } from "./checkpoint-location.ts";
 import { FingerprintReader } from "./fingerprint.ts";
 import { OpenCheckpoint } from "./open-checkpoint.ts";
@@ -15,6 +16,9 @@ export interface ListedCheckpoint {
   readonly createdAtMs: number;
   /** Since the checkpoint before it was created; undefined for the oldest that is retained. */
   readonly sincePreviousMs: number | undefined;
+  /** From its trigger until its metadata was written, and how long records waited; if it tells. */
+  readonly durationMs: number | undefined;
+  readonly pauseMs: number | undefined;
   readonly policy: CheckpointPolicy;
   readonly backend: BackendKind;
   readonly keyGroups: readonly KeyGroupRange[];
@@ -121,6 +125,7 @@ function describe(
   location: string,
 ): ListedCheckpoint {
   const { checkpointId, completionNumber, createdAtMs, policy, backendKind, handles } = metadata;
+  const timing = timingOf(metadata);
   const isNext = previous?.metadata.completionNumber === completionNumber - 1;
   const before = isNext ? new Set(previous.files.map(({ id }) => id)) : undefined;
   const totalBytes = sum(files);
@@ -130,6 +135,8 @@ function describe(
     completionNumber,
     createdAtMs,
     sincePreviousMs: isNext ? createdAtMs - previous.metadata.createdAtMs : undefined,
+    durationMs: timing?.durationMs,
+    pauseMs: timing?.pauseMs,
     policy,
     backend: backendKind,
     keyGroups: handles.map(({ keyGroups }) => keyGroups),

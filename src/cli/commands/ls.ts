@@ -7,6 +7,7 @@ const header = [
   "ID",
   "CREATED",
   "AFTER",
+  "TOOK",
   "KIND",
   "SIZE",
   "NEW",
@@ -15,14 +16,14 @@ const header = [
   "FILES",
   "STATES",
 ];
-const rightAligned = [0, 2, 4, 5, 6, 7, 8];
+const rightAligned = [0, 2, 3, 5, 6, 7, 8, 9];
 
 export const ls: Command = {
   name: "ls",
   parameters: ["DIRECTORY"],
   summary: "Lists the retained checkpoints, the newest first.",
   help: `
-AFTER is the time since the checkpoint before it. NEW and SHARED are bytes that the checkpoint before
+AFTER is the time since the checkpoint before it, TOOK from its trigger until its metadata was written. NEW and SHARED are bytes that the checkpoint before
 it does not have, and has. ONLY is in no other retained checkpoint: what deleting this one gives back.
 Exit code 1 if one of them cannot be read.
 `,
@@ -57,12 +58,14 @@ function jsonOf({ createdAtMs, ...rest }: ListedCheckpoint): object {
 }
 
 function rowOf(checkpoint: ListedCheckpoint): string[] {
-  const { checkpointId, createdAtMs, sincePreviousMs, backend, policy, states } = checkpoint;
+  const { checkpointId, createdAtMs, sincePreviousMs, durationMs, backend, policy, states } =
+    checkpoint;
   const { totalBytes, newBytes, sharedBytes, uniqueBytes, fileCount } = checkpoint;
   return [
     String(checkpointId),
     new Date(createdAtMs).toISOString(),
     sincePreviousMs === undefined ? "-" : durationText(sincePreviousMs),
+    durationMs === undefined ? "-" : durationText(durationMs),
     `${backend} ${policy}`,
     bytesText(totalBytes),
     newBytes === undefined ? "-" : bytesText(newBytes),

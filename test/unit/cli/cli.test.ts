@@ -130,12 +130,13 @@ describe("varve", () => {
       );
       for (const line of lines) {
         assert.ok((line["totalBytes"] as number) > 0);
+        assert.ok((line["durationMs"] as number) > 0);
         assert.ok((line["states"] as string[]).includes("by number"));
       }
       assert.ok((lines[0]!["newBytes"] as number) > 0);
       if (backend === "lsm") assert.ok((lines[0]!["sharedBytes"] as number) > 0);
       const table = await varve(["ls", directory]);
-      assert.match(table.out, /^ID /);
+      assert.match(table.out, /^ID .* TOOK /);
       assert.equal(table.out.split("\n").length, 5);
       assert.ok(!table.out.includes(ESCAPE));
 

@@ -153,6 +153,8 @@ describe("verifying", () => {
     assert.equal(oldest!.totalBytes, first);
     assert.equal(latest!.newBytes! + latest!.sharedBytes!, latest!.totalBytes);
     assert.ok(latest!.sincePreviousMs! >= 0);
+    assert.ok(latest!.durationMs! >= latest!.pauseMs!);
+    assert.ok(latest!.pauseMs! >= 0);
 
     const storage = withoutPaths(fileSystemStorage(directory));
     assert.ok((await verified(storage)).isIntact);
