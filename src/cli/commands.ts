@@ -4,9 +4,11 @@ import { convert } from "./commands/convert.ts";
 import { copy } from "./commands/copy.ts";
 import { diff } from "./commands/diff.ts";
 import { exportCommand } from "./commands/export.ts";
+import { gc } from "./commands/gc.ts";
 import { get } from "./commands/get.ts";
 import { inspect } from "./commands/inspect.ts";
 import { ls } from "./commands/ls.ts";
+import { pin, unpin } from "./commands/pin.ts";
 import { scan } from "./commands/scan.ts";
 import { verify } from "./commands/verify.ts";
 
@@ -21,4 +23,7 @@ export const commands: readonly Command[] = [
   exportCommand,
   copy,
   convert,
+  pin,
+  unpin,
+  gc,
 ];

@@ -1,4 +1,5 @@
-// `varve/inspect`: looks into checkpoints without restoring them. Writes nothing into what it reads.
+// `varve/inspect`: looks into checkpoints without restoring them. Writes nothing into what it reads,
+// but for pins and the removal of garbage.
 // Page: docs/inspect.md.
 export { openCheckpoint } from "./open.ts";
 export type {
@@ -24,6 +25,10 @@ export type { CopiedCheckpoint, CopyOptions, CopyProgress } from "./copy.ts";
 export { convertCheckpoint } from "./convert.ts";
 export type { ConvertedCheckpoint, ConvertOptions, ConvertProgress } from "./convert.ts";
 export type { SerializerParts, StateChange, StateChanges } from "./state-change.ts";
+export { pinCheckpoint, unpinCheckpoint } from "./pins.ts";
+export type { PinnedCheckpoint } from "./pins.ts";
+export { collectGarbage } from "./garbage.ts";
+export type { GarbageOptions, GarbageReport } from "./garbage.ts";
 export { exportCheckpoint } from "./export.ts";
 export type { ExportOptions } from "./export.ts";
 export { differenceLineOf, jsonLineOf, jsonOf } from "./json-text.ts";

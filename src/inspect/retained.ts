@@ -30,6 +30,8 @@ export interface ListedCheckpoint {
   readonly sharedBytes: number | undefined;
   /** In no other retained checkpoint that can be read: what deleting this one would give back. */
   readonly uniqueBytes: number;
+  /** No retention deletes it. */
+  readonly isPinned: boolean;
   /** Path or name of its metadata. */
   readonly location: string;
 }
@@ -52,6 +54,7 @@ export interface CheckpointListing {
 interface Loaded {
   readonly metadata: CheckpointMetadata;
   readonly files: readonly SharedFile[];
+  readonly isPinned: boolean;
 }
 
 /** No checkpoints, if there are none. A job may go on meanwhile: what it deletes is left out. */
@@ -71,13 +74,14 @@ export async function listCheckpoints(
   const loaded: Loaded[] = [];
   const damaged: DamagedCheckpoint[] = [];
   let oldest = 1;
-  for (let number = (await reader.findNewest()) ?? 0; number >= oldest; number--) {
+  /** False if it is deleted. */
+  const visit = async (number: number, isPinned: boolean): Promise<boolean> => {
     try {
       const metadata = await reader.load(number);
       oldest = Math.max(oldest, metadata.oldestRetained);
-      loaded.push({ metadata, files: await loadFiles(reader, metadata) });
+      loaded.push({ metadata, files: await loadFiles(reader, metadata), isPinned });
     } catch (error) {
-      if (error instanceof CheckpointNotFoundError) break; // Deleted, and so is all below.
+      if (error instanceof CheckpointNotFoundError) return false;
       if (!isUnreadable(error)) throw error;
       damaged.push({
         completionNumber: number,
@@ -85,10 +89,16 @@ export async function listCheckpoints(
         error: error as Error,
       });
     }
-  }
+    return true;
+  };
+  const newest = (await reader.findNewest()) ?? 0;
+  const pins = await reader.pinnedBelow(newest + 1);
+  let number = newest;
+  while (number >= oldest && (await visit(number, pins.includes(number)))) number--;
+  for (const pinned of pins.toReversed()) if (pinned <= number) await visit(pinned, true);
   const users = usersOf(loaded);
-  const checkpoints = loaded.map(({ metadata, files }, index) => {
-    return describe(metadata, files, loaded[index + 1], users, nameOf(metadata.completionNumber));
+  const checkpoints = loaded.map((one, index) => {
+    return describe(one, loaded[index + 1], users, nameOf(one.metadata.completionNumber));
   });
   return { checkpoints, damaged, users };
 }
@@ -118,8 +128,7 @@ function usersOf(loaded: readonly Loaded[]): Map<string, number[]> {
 }
 
 function describe(
-  metadata: CheckpointMetadata,
-  files: readonly SharedFile[],
+  { metadata, files, isPinned }: Loaded,
   previous: Loaded | undefined,
   users: ReadonlyMap<string, readonly number[]>,
   location: string,
@@ -146,6 +155,7 @@ function describe(
     newBytes,
     sharedBytes: newBytes === undefined ? undefined : totalBytes - newBytes,
     uniqueBytes: sum(files.filter(({ id }) => users.get(id)?.length === 1)),
+    isPinned,
     location,
   };
 }

@@ -23,8 +23,8 @@ export const ls: Command = {
   parameters: ["DIRECTORY"],
   summary: "Lists the retained checkpoints, the newest first.",
   help: `
-AFTER is the time since the checkpoint before it, TOOK from its trigger until its metadata was written. NEW and SHARED are bytes that the checkpoint before
-it does not have, and has. ONLY is in no other retained checkpoint: what deleting this one gives back.
+AFTER is the time since the checkpoint before it, TOOK from its trigger until its metadata was written.
+NEW and SHARED are bytes that the checkpoint before it does not have, and has. ONLY is in no other retained checkpoint: what deleting this one gives back.
 Exit code 1 if one of them cannot be read.
 `,
   options: {},
@@ -60,13 +60,14 @@ function jsonOf({ createdAtMs, ...rest }: ListedCheckpoint): object {
 function rowOf(checkpoint: ListedCheckpoint): string[] {
   const { checkpointId, createdAtMs, sincePreviousMs, durationMs, backend, policy, states } =
     checkpoint;
+  const { isPinned } = checkpoint;
   const { totalBytes, newBytes, sharedBytes, uniqueBytes, fileCount } = checkpoint;
   return [
     String(checkpointId),
     new Date(createdAtMs).toISOString(),
     sincePreviousMs === undefined ? "-" : durationText(sincePreviousMs),
     durationMs === undefined ? "-" : durationText(durationMs),
-    `${backend} ${policy}`,
+    `${backend} ${policy}${isPinned ? " pinned" : ""}`,
     bytesText(totalBytes),
     newBytes === undefined ? "-" : bytesText(newBytes),
     sharedBytes === undefined ? "-" : bytesText(sharedBytes),

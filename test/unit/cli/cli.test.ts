@@ -80,6 +80,9 @@ describe("varve", () => {
       "export",
       "copy",
       "convert",
+      "pin",
+      "unpin",
+      "gc",
     ];
     assert.deepEqual(names, expected);
     for (const name of names) {
@@ -228,6 +231,28 @@ describe("varve", () => {
       const csv = await varve(["export", directory, "--state", "row", "--format", "csv"]);
       assert.match(csv.out, /^key,id,label,big\r\n/);
       assert.equal((csv.out.match(/\r\n/g) ?? []).length, 73);
+    });
+
+    test(`pin, unpin and gc, ${backend}`, async () => {
+      const directory = await makeJob(backend as "lsm" | "memory");
+      const pinned = await varve(["pin", directory, "--id", "2"]);
+      assert.deepEqual([pinned.exit, pinned.out], [0, "checkpoint 2 is pinned\n"]);
+      assert.match((await varve(["ls", directory])).out, / pinned /);
+      assert.equal((await varve(["unpin", directory, "--id", "2", "--json"])).exit, 0);
+      const again = await varve(["unpin", directory, "--id", "2"]);
+      assert.equal(again.exit, 3);
+      assert.match(again.err, /VARVE_CHECKPOINT_NOT_FOUND/);
+      const orphan = "0123456789abcdef".repeat(2);
+      await writeFile(join(directory, "files", orphan), "nobody's");
+      const listed = await varve(["gc", directory, "--dry-run"]);
+      assert.deepEqual([listed.exit, listed.out.split("\n")[0]], [0, `files/${orphan}`]);
+      for (const wrong of [[], ["--dry-run", "--follow"], ["--take-over", "--checkpoints", "20"]]) {
+        assert.equal((await varve(["gc", directory, ...wrong])).exit, 2);
+      }
+      const taken = await varve(["gc", directory, "--take-over", "--grace", "0", "--json"]);
+      assert.deepEqual(taken.lines[0]!["names"], [`files/${orphan}`]);
+      assert.ok(!(await readdir(join(directory, "files"))).includes(orphan));
+      assert.equal((await varve(["verify", directory, "--all"])).exit, 0);
     });
 
     test(`convert, and what it refuses, ${backend}`, async () => {
