@@ -46,12 +46,17 @@ export class BackgroundVerification {
   async #verify(): Promise<void> {
     const { workers, status, files } = this.#request;
     try {
-      await runBounded(files, workers.threads, status.signal, async ({ entry, path }, signal) => {
-        const { lengthBytes, sha256 } = entry;
-        const task = { path, lengthBytes, sha256, file: fileName(entry.id) };
-        await workers.submit("verifyFile", task, { signal });
-        this.#remaining--;
-      });
+      await runBounded(
+        files,
+        workers.threads,
+        status.signal,
+        async ({ entry, path, table }, signal) => {
+          const { lengthBytes, sha256 } = entry;
+          const task = { path, lengthBytes, sha256, file: fileName(entry.id), table };
+          await workers.submit("verifyFile", task, { signal });
+          this.#remaining--;
+        },
+      );
     } catch (cause) {
       throw status.isOpen ? status.poison(cause) : cause; // B2
     }

@@ -116,6 +116,7 @@ async function restorePart(
     localPath: (_entry, index) => join(fetchDirectory, `${prefix}-${index}.sst`),
     select: (entry) => !("smallest" in entry) || overlaps(entry, keyGroups),
     verify: (entry) => (isBehind(entry) ? "behind" : "now"),
+    rowsOf: part.handle,
   });
   if (list.kind !== "sst-set") {
     throw new InvalidArgumentError("the checkpoint is a dump, not a set of table files");

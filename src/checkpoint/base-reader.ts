@@ -3,9 +3,11 @@
 //       it himself: LevelDB trusts what it reads.
 //   V2. What is checked is the fetched file, not the stored one: a copy may go wrong.
 //   V3. Local names are made by the caller; the stored list has ids only.
+//   V4. A hash says that bytes are those that were stored, not that LevelDB may read them: of a table
+//       every entry is looked at too, where the caller says what its rows may be.
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import type { Environment } from "../api/environment.ts";
-import type { BaseHandle, SharedFile } from "../api/keyed-state-backend.ts";
+import type { BaseHandle, KeyedStateHandle, SharedFile } from "../api/keyed-state-backend.ts";
 import { CorruptionError } from "../errors.ts";
 import { FILE_LIST_BYTES_MAX } from "../format/file-list.ts";
 import type {
@@ -14,6 +16,7 @@ import type {
   FileList,
   SstListEntry,
 } from "../format/file-list.ts";
+import type { TableClaims } from "../format/leveldb-table-walk.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import { runBounded } from "./bounded-work.ts";
 import { requireFetchSpace } from "./fetch-space.ts";
@@ -47,12 +50,16 @@ export interface FetchBaseRequest {
   readonly select?: ((entry: ListEntry) => boolean) | undefined;
   /** How each file is verified (V1). @defaultValue now */
   readonly verify?: ((entry: ListEntry) => Verification) | undefined;
+  /** The handle, whose key groups and states rows of tables must be of (V4). */
+  readonly rowsOf?: KeyedStateHandle | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface FetchedFile<E extends ListEntry = ListEntry> {
   readonly entry: E;
   readonly path: string;
+  /** What is to be verified of a table besides its hash. */
+  readonly table?: TableClaims | undefined;
 }
 
 export interface FetchedBase {
@@ -97,12 +104,13 @@ export async function fetchBase(request: FetchBaseRequest): Promise<FetchedBase>
   const { localPath, select = () => true, verify = () => "now" } = request;
   const list = await readFileList(storage, pool, base, signal);
   const entries: readonly ListEntry[] = list.files;
+  const tableOf = tableClaims(list, request.rowsOf);
   const files = entries
-    .map((entry, index) => ({ entry, path: localPath(entry, index) }))
+    .map((entry, index) => ({ entry, path: localPath(entry, index), table: tableOf(entry) }))
     .filter(({ entry }) => select(entry));
   const wanted = files.map(({ entry }) => entry);
   await requireFetchSpace(storage, environment.fileSystem, directory, wanted);
-  await runBounded(files, concurrencyMax, signal, async ({ entry, path }, stop) => {
+  await runBounded(files, concurrencyMax, signal, async ({ entry, path, table }, stop) => {
     const name = fileName(entry.id);
     const verification = verify(entry);
     const isBehind = verification === "behind"; // Its length is checked with its index.
@@ -115,11 +123,29 @@ export async function fetchBase(request: FetchBaseRequest): Promise<FetchedBase>
     }
     if (verification !== "now") return;
     const { lengthBytes, sha256 } = entry;
-    await pool.submit("verifyFile", { path, lengthBytes, sha256, file: name }, { signal: stop });
+    const task = { path, lengthBytes, sha256, file: name, table };
+    await pool.submit("verifyFile", task, { signal: stop });
   });
   const behind = files.filter(({ entry }) => verify(entry) === "behind");
   await checkTables(behind, pool, signal);
   return { list, files };
+}
+
+/** What the files of a list must hold if they are tables. */
+export function tableClaims(
+  list: FileList,
+  rowsOf: KeyedStateHandle | undefined,
+): (entry: ListEntry) => TableClaims | undefined {
+  if (list.kind !== "sst-set" || rowsOf === undefined) return () => undefined;
+  const { lastSequence } = list;
+  const { first, last } = rowsOf.keyGroups;
+  const keyGroups = { first, last };
+  const stateIds = rowsOf.states.map(({ id }) => id);
+  return (entry) => {
+    if (!("smallest" in entry)) return undefined;
+    const { smallest, largest } = entry;
+    return { smallest, largest, lastSequence, keyGroups, stateIds };
+  };
 }
 
 /** On this thread up to a number: each takes much less than the trip to a worker. */
@@ -134,7 +160,9 @@ async function checkTables(
     files
       .filter((_file, index) => index % lanes === lane)
       .map(({ entry, path }) => {
-        return { path, lengthBytes: entry.lengthBytes, file: fileName(entry.id) };
+        const { lengthBytes } = entry;
+        const largest = "largest" in entry ? entry.largest : undefined;
+        return { path, lengthBytes, largest, file: fileName(entry.id) };
       }),
   );
   await runBounded(batches, lanes, signal, async (batch, stop) => {

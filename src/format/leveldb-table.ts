@@ -3,6 +3,7 @@
 //   T1. A block's checksum is verified before its content is looked at.
 //   T2. Keys of a block ascend strictly; so do those of the index.
 //   T3. Keys take no more than restarts every 16 entries allow: a forged block cannot fill memory.
+//   T4. Restarts are where entries are that share nothing: LevelDB seeks from them without looking.
 import { assert } from "../common/assert.ts";
 import { type Cursor, readVarint, varintBytes, writeVarint } from "../common/varint.ts";
 import { CorruptionError } from "../errors.ts";
@@ -13,9 +14,10 @@ import { decodeSnappy } from "./snappy.ts";
 export const TABLE_FOOTER_BYTES = 48;
 const HANDLES_BYTES = 40;
 const MAGIC: Uint8Array = Uint8Array.of(0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb);
+const FILTER_NAME = "filter.leveldb.BuiltinBloomFilter2";
 /** Type and checksum, after each block. */
 export const BLOCK_TRAILER_BYTES = 5;
-const BlockType = { raw: 0, snappy: 1 } as const;
+export const BlockType = { raw: 0, snappy: 1 } as const;
 /** Far above what a block size of 4 MiB and the largest row give. */
 export const BLOCK_BYTES_MAX = 67_108_864;
 const DATA_RESTART_INTERVAL = 16;
@@ -44,18 +46,28 @@ export function readFooter(footer: Uint8Array, fileBytes: number, file: string):
   }
   const cursor = { offset: 0 };
   const metaindex = readHandle(footer, cursor, HANDLES_BYTES, at, file);
-  return { metaindex, index: readHandle(footer, cursor, HANDLES_BYTES, at, file) };
+  const index = readHandle(footer, cursor, HANDLES_BYTES, at, file);
+  if (footer.subarray(cursor.offset, HANDLES_BYTES).some((byte) => byte !== 0)) {
+    throw new CorruptionError("the padding of a footer is not zero", file, at + cursor.offset);
+  }
+  return { metaindex, index };
 }
 
-/** Handles of what the metaindex names: the filter block, if there is one. */
+/** The handle of what the metaindex names: the filter block, if there is one, and nothing else. */
 export function readMetaindex(
   content: Uint8Array,
   metaindex: BlockHandle,
   file: string,
-): readonly BlockHandle[] {
-  return readPlainEntries(content, metaindex.offset, file).map(({ value }) =>
-    readHandle(value, { offset: 0 }, value.length, metaindex.offset, file),
-  );
+): BlockHandle | undefined {
+  const entries = readPlainEntries(content, metaindex.offset, file);
+  const [entry] = entries;
+  if (entry === undefined) return undefined;
+  if (entries.length > 1 || Buffer.from(entry.key).toString("latin1") !== FILTER_NAME) {
+    throw new CorruptionError("a metaindex names more than a filter", file, metaindex.offset);
+  }
+  const cursor = { offset: 0 };
+  const { length } = entry.value;
+  return readHandle(entry.value, cursor, length, metaindex.offset, file);
 }
 
 function readHandle(
@@ -122,12 +134,16 @@ function readPlainEntries(content: Uint8Array, offset: number, file: string): Bl
   const cursor = { offset: 0 };
   let before = new Uint8Array(0);
   let keyBytes = 0;
+  let passed = 0;
   while (cursor.offset < end) {
+    const isRestart = passed < restarts && view.getUint32(end + passed * 4, true) === cursor.offset;
+    if (isRestart) passed++;
     const shared = readVarint(content, cursor, end);
     const own = readVarint(content, cursor, end);
     const valueBytes = readVarint(content, cursor, end);
     const valueAt = cursor.offset + own;
     if (shared > before.length || valueAt + valueBytes > end) refuse("an entry is cut");
+    if (isRestart && shared > 0) refuse("a restart is not at an entry"); // T4
     keyBytes += shared + own;
     if (keyBytes > DATA_RESTART_INTERVAL * content.length) refuse("keys share too much"); // T3
     const key = new Uint8Array(shared + own);
@@ -137,6 +153,8 @@ function readPlainEntries(content: Uint8Array, offset: number, file: string): Bl
     cursor.offset = valueAt + valueBytes;
     before = key;
   }
+  const isEmpty = entries.length === 0 && restarts === 1 && view.getUint32(end, true) === 0;
+  if (restarts < 1 || (passed < restarts && !isEmpty)) refuse("a restart is not at an entry"); // T4
   return entries;
 }
 

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { typedFileError } from "../environment/typed-error.ts";
 import type { ReadableFile } from "../api/environment.ts";
 import { CorruptionError } from "../errors.ts";
+import { TableVerifier, openTableEnd } from "./table-verifier.ts";
 import { TaskStopped } from "./tasks.ts";
 import type { TaskContext, WorkerTasks } from "./tasks.ts";
 
@@ -19,10 +20,25 @@ export async function hashFile(
   { path }: WorkerTasks["hashFile"]["request"],
   context: TaskContext,
 ): Promise<WorkerTasks["hashFile"]["response"]> {
+  return reading(path, context, (file) => hashPieces(file, context));
+}
+
+export async function verifyFile(
+  request: WorkerTasks["verifyFile"]["request"],
+  context: TaskContext,
+): Promise<WorkerTasks["verifyFile"]["response"]> {
+  return reading(request.path, context, (opened) => verifyOpened(opened, request, context));
+}
+
+async function reading<T>(
+  path: string,
+  context: TaskContext,
+  work: (file: ReadableFile) => Promise<T>,
+): Promise<T> {
   try {
     const file = await context.fileSystem.open(path);
     try {
-      return await hashPieces(file, context);
+      return await work(file);
     } finally {
       await file.close();
     }
@@ -31,10 +47,70 @@ export async function hashFile(
   }
 }
 
+async function verifyOpened(
+  opened: ReadableFile,
+  request: WorkerTasks["verifyFile"]["request"],
+  context: TaskContext,
+): Promise<WorkerTasks["verifyFile"]["response"]> {
+  const { file, table } = request;
+  requireLength(opened.sizeBytes, request.lengthBytes, file);
+  const content = new ContentCheck();
+  if (table !== undefined) {
+    await content.begin(
+      async () => new TableVerifier(await openTableEnd(opened, file), table, file),
+    );
+  }
+  const { sha256, lengthBytes } = await hashPieces(opened, context, content);
+  requireLength(lengthBytes, request.lengthBytes, file);
+  if (sha256 !== request.sha256) {
+    throw new CorruptionError("the SHA-256 of the file does not match", file, 0);
+  }
+  content.finish();
+  return { lengthBytes };
+}
+
+export function requireLength(found: number, expected: number, file: string): void {
+  if (found === expected) return;
+  throw new CorruptionError(
+    `the file has ${found} bytes instead of ${expected}`,
+    file,
+    Math.min(found, expected),
+  );
+}
+
+/** Looks into a table as it is hashed, and keeps what is wrong with it until the hash is known. */
+class ContentCheck {
+  #verifier: TableVerifier | undefined = undefined;
+  #fault: { readonly cause: unknown } | undefined = undefined;
+
+  async begin(make: () => Promise<TableVerifier>): Promise<void> {
+    try {
+      this.#verifier = await make();
+    } catch (cause) {
+      this.#fault = { cause };
+    }
+  }
+
+  add(bytes: Uint8Array, at: number): void {
+    if (this.#fault !== undefined) return;
+    try {
+      this.#verifier?.add(bytes, at);
+    } catch (cause) {
+      this.#fault = { cause };
+    }
+  }
+
+  finish(): void {
+    if (this.#fault !== undefined) throw this.#fault.cause;
+    this.#verifier?.finish();
+  }
+}
+
 /** Reads the next piece while one is hashed. */
 async function hashPieces(
   file: ReadableFile,
   context: TaskContext,
+  content?: ContentCheck,
 ): Promise<WorkerTasks["hashFile"]["response"]> {
   const hash = createHash("sha256");
   let lengthBytes = 0;
@@ -46,32 +122,16 @@ async function hashPieces(
       const bytes = await reading;
       context.checkStop();
       if (bytes.length === 0) break; // Truncated since it was opened: the length tells.
+      const at = lengthBytes;
       lengthBytes += bytes.length;
       [piece, other] = [other, piece];
       if (lengthBytes < file.sizeBytes) reading = file.read(lengthBytes, PIECE_BYTES, piece);
       hash.update(bytes);
+      content?.add(bytes, at);
     }
     return { sha256: hash.digest("hex"), lengthBytes };
   } finally {
     await reading.catch(() => undefined); // Thrown above; until it ends it writes to an array.
     spare.push(piece, other);
   }
-}
-
-export async function verifyFile(
-  request: WorkerTasks["verifyFile"]["request"],
-  context: TaskContext,
-): Promise<WorkerTasks["verifyFile"]["response"]> {
-  const { sha256, lengthBytes } = await hashFile(request, context);
-  if (lengthBytes !== request.lengthBytes) {
-    throw new CorruptionError(
-      `the file has ${lengthBytes} bytes instead of ${request.lengthBytes}`,
-      request.file,
-      Math.min(lengthBytes, request.lengthBytes),
-    );
-  }
-  if (sha256 !== request.sha256) {
-    throw new CorruptionError("the SHA-256 of the file does not match", request.file, 0);
-  }
-  return { lengthBytes };
 }

@@ -4,6 +4,7 @@ import type { FileSystem } from "../api/environment.ts";
 import type { SharedFile } from "../api/keyed-state-backend.ts";
 import type { FileList } from "../format/file-list.ts";
 import type { FrameTools } from "../format/frame.ts";
+import type { TableClaims } from "../format/leveldb-table-walk.ts";
 import type { ErrorData } from "./error-data.ts";
 
 /** A chunk of the arena whose records may belong to the dump. */
@@ -45,13 +46,17 @@ export interface WorkerTasks {
     readonly request: { readonly path: string };
     readonly response: { readonly sha256: string; readonly lengthBytes: number };
   };
-  /** CorruptionError, naming `file`, unless the local file has this length and hash. */
+  /**
+   * CorruptionError, naming `file`, unless the local file has this length and hash and, if it is said
+   * to be a table, is one from its first to its last byte.
+   */
   readonly verifyFile: {
     readonly request: {
       readonly path: string;
       readonly lengthBytes: number;
       readonly sha256: string;
       readonly file: string;
+      readonly table?: TableClaims | undefined;
     };
     readonly response: { readonly lengthBytes: number };
   };
@@ -61,6 +66,8 @@ export interface WorkerTasks {
       readonly files: readonly {
         readonly path: string;
         readonly lengthBytes: number;
+        /** Internal key of its last entry, where that is known. */
+        readonly largest?: Uint8Array | undefined;
         /** Names it in errors. */
         readonly file: string;
       }[];

@@ -1,0 +1,111 @@
+// Walks through a table file while its pieces are hashed: both see the same bytes, read once. Page:
+// docs/formats/leveldb-table.md#walking.
+//   V1. The end of the file is read first, since it says where blocks are; it is compared with the same
+//       bytes as they are hashed.
+//   V2. Of several things that are wrong the hash is what is reported: the rest follows from it.
+import type { ReadableFile } from "../api/environment.ts";
+import { CorruptionError } from "../errors.ts";
+import {
+  type TableEnd,
+  checkIndex,
+  locateTableEnd,
+  readTableEnd,
+} from "../format/leveldb-table-end.ts";
+import { type TableClaims, TableWalk } from "../format/leveldb-table-walk.ts";
+import { BLOCK_TRAILER_BYTES, TABLE_FOOTER_BYTES, readFooter } from "../format/leveldb-table.ts";
+
+/** Most often everything after the data blocks; longer ends take a second read. */
+const END_BYTES = 98_304;
+
+/** Reads and verifies what follows the data blocks. */
+export async function openTableEnd(table: ReadableFile, file: string): Promise<TableEnd> {
+  const { sizeBytes } = table;
+  let start = Math.max(0, sizeBytes - END_BYTES);
+  let bytes = await table.read(start, sizeBytes - start);
+  const footer = bytes.subarray(Math.max(0, bytes.length - TABLE_FOOTER_BYTES));
+  const handles = readFooter(footer, sizeBytes, file);
+  for (;;) {
+    const dataEnd = locateTableEnd(bytes, sizeBytes, handles, file);
+    if (dataEnd >= start) return readTableEnd(bytes, sizeBytes, dataEnd, handles.index, file);
+    start = dataEnd; // Smaller each time: it stops at the filter.
+    bytes = await table.read(start, sizeBytes - start);
+    if (bytes.length !== sizeBytes - start) {
+      throw new CorruptionError("the file is cut", file, start + bytes.length);
+    }
+  }
+}
+
+/** What LevelDB reads of a table before any row. */
+export async function checkTableEnd(
+  table: ReadableFile,
+  largest: Uint8Array | undefined,
+  file: string,
+): Promise<void> {
+  checkIndex(await openTableEnd(table, file), largest, file);
+}
+
+/** Takes the bytes of a file, piece by piece from its start. */
+export class TableVerifier {
+  readonly #end: TableEnd;
+  readonly #walk: TableWalk;
+  readonly #file: string;
+  /** Stored bytes of a block that reaches beyond a piece. */
+  #carry = new Uint8Array(0);
+  #hasBlock: boolean;
+
+  constructor(end: TableEnd, claims: TableClaims, file: string) {
+    this.#end = end;
+    this.#file = file;
+    this.#walk = new TableWalk(end, claims, file);
+    this.#hasBlock = this.#walk.next();
+  }
+
+  /** `bytes` are those from `at` on. */
+  add(bytes: Uint8Array, at: number): void {
+    const { index } = this.#walk;
+    while (this.#hasBlock) {
+      const { offset, length } = index;
+      const end = offset + length + BLOCK_TRAILER_BYTES;
+      const isWhole = end <= at + bytes.length;
+      if (offset >= at && isWhole) this.#walk.block(bytes, offset - at);
+      else {
+        this.#keep(bytes, at, offset, end);
+        if (!isWhole) break;
+        this.#walk.block(this.#carry, 0);
+      }
+      this.#hasBlock = this.#walk.next();
+    }
+    this.#compareEnd(bytes, at);
+  }
+
+  /** All bytes were given. */
+  finish(): void {
+    if (this.#hasBlock) this.#changed(this.#walk.index.offset);
+  }
+
+  /** Keeps what is here of the stored bytes from `start` to `end`. */
+  #keep(bytes: Uint8Array, at: number, start: number, end: number): void {
+    if (this.#carry.length < end - start) {
+      const larger = new Uint8Array(end - start);
+      larger.set(this.#carry);
+      this.#carry = larger;
+    }
+    const from = Math.max(start, at);
+    const to = Math.min(end, at + bytes.length);
+    if (from < to) this.#carry.set(bytes.subarray(from - at, to - at), from - start);
+  }
+
+  /** V1 */
+  #compareEnd(bytes: Uint8Array, at: number): void {
+    const { dataEnd } = this.#end;
+    const from = Math.max(dataEnd, at);
+    const to = at + bytes.length;
+    if (from >= to) return;
+    const expected = this.#end.bytes.subarray(from - dataEnd, to - dataEnd);
+    if (Buffer.compare(bytes.subarray(from - at), expected) !== 0) this.#changed(from);
+  }
+
+  #changed(at: number): never {
+    throw new CorruptionError("the file changed while it was read", this.#file, at);
+  }
+}
