@@ -56,6 +56,15 @@ export interface GarbageCollectionEvent {
   readonly error: unknown;
 }
 
+/** On `varve:local-recovery`: a local file of a checkpoint that was of no use. */
+export interface LocalRecoveryEvent {
+  /** Name of the stored file, which is used instead. */
+  readonly file: string;
+  /** `rejected`: it is not what the checkpoint says, and is removed. `failed`: not kept or not usable. */
+  readonly outcome: "rejected" | "failed";
+  readonly error: unknown;
+}
+
 export const checkpointTracing: TracingChannel<unknown, CheckpointTrace> =
   tracingChannel("varve:checkpoint");
 
@@ -73,4 +82,11 @@ export const garbageCollectionChannel: Channel = channel("varve:garbage-collecti
 /** Publishes if anybody listens. */
 export function publishGarbageCollection(event: GarbageCollectionEvent): void {
   if (garbageCollectionChannel.hasSubscribers) garbageCollectionChannel.publish(event);
+}
+
+/** Messages are LocalRecoveryEvent. */
+export const localRecoveryChannel: Channel = channel("varve:local-recovery");
+
+export function publishLocalRecovery(event: LocalRecoveryEvent): void {
+  if (localRecoveryChannel.hasSubscribers) localRecoveryChannel.publish(event);
 }

@@ -180,6 +180,12 @@ export interface BackendStats {
   readonly clippedBytes: number;
   /** Restored files that `restoreVerification: "behind"` has not verified yet: 0 in the end. */
   readonly unverifiedFiles: number;
+  /** With `localRecovery`: files that the restore found in the working directory and did not fetch, */
+  readonly localFiles: number;
+  /** that were there and not what the checkpoint says, and were removed, */
+  readonly localRejectedFiles: number;
+  /** and that could not be kept there, used or removed. */
+  readonly localFailures: number;
   /** LZ4 codec in use: `lz4` (native), `lz4-napi`, or `none` until a worker needed one. */
   readonly compressionCodec: string;
 }

@@ -7,6 +7,7 @@ import type { FileSystem } from "../api/environment.ts";
 import type { FetchedFile } from "../checkpoint/base-reader.ts";
 import { runBounded } from "../checkpoint/bounded-work.ts";
 import { fileName } from "../checkpoint/layout.ts";
+import { CorruptionError } from "../errors.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import type { BackendStatus } from "./backend-status.ts";
 
@@ -17,6 +18,8 @@ export interface VerificationRequest {
   readonly files: readonly FetchedFile[];
   /** Where the files are; removed at the end. */
   readonly directory: string;
+  /** Told of each file that is not what it should be, before the backend is poisoned. */
+  readonly onMismatch?: ((id: string, error: unknown) => Promise<void>) | undefined;
 }
 
 export class BackgroundVerification {
@@ -44,19 +47,20 @@ export class BackgroundVerification {
   }
 
   async #verify(): Promise<void> {
-    const { workers, status, files } = this.#request;
+    const { workers, status, files, onMismatch } = this.#request;
     try {
-      await runBounded(
-        files,
-        workers.threads,
-        status.signal,
-        async ({ entry, path, table }, signal) => {
-          const { lengthBytes, sha256 } = entry;
-          const task = { path, lengthBytes, sha256, file: fileName(entry.id), table };
+      const { threads } = workers;
+      await runBounded(files, threads, status.signal, async ({ entry, path, table }, signal) => {
+        const { lengthBytes, sha256 } = entry;
+        const task = { path, lengthBytes, sha256, file: fileName(entry.id), table };
+        try {
           await workers.submit("verifyFile", task, { signal });
-          this.#remaining--;
-        },
-      );
+        } catch (cause) {
+          if (cause instanceof CorruptionError) await onMismatch?.(entry.id, cause);
+          throw cause;
+        }
+        this.#remaining--;
+      });
     } catch (cause) {
       throw status.isOpen ? status.poison(cause) : cause; // B2
     }

@@ -28,6 +28,7 @@ import type {
   ValueState,
   ValueStateDescriptor,
 } from "../api/state.ts";
+import type { LocalFiles } from "../checkpoint/local-files.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import { CHUNK_BYTES } from "../format/row-record.ts";
 import { Counter } from "../memory/buffer-contracts.ts";
@@ -61,6 +62,7 @@ export interface BackendParts {
   readonly tier: Tier;
   readonly checkpointing: Checkpointing;
   readonly savepoints: Savepoints;
+  readonly local: LocalFiles | undefined;
   readonly codecName: () => string;
   readonly memoryBudgetBytes: number;
   readonly close: () => Promise<void>;
@@ -260,6 +262,7 @@ export class BufferedKeyedStateBackend implements KeyedStateBackend {
     const { counters, ledger, pool, index } = buffer;
     const storage = this.checkpointStorage.stats();
     const tierStats = tier.stats();
+    const local = this.#parts.local?.stats();
     const other = this._transient;
     const count = (name: keyof typeof Counter): number =>
       counters[Counter[name]]! + (other?.counters[Counter[name]] ?? 0);
@@ -288,6 +291,9 @@ export class BufferedKeyedStateBackend implements KeyedStateBackend {
       clippedFiles: tierStats.clippedFiles,
       clippedBytes: tierStats.clippedBytes,
       unverifiedFiles: tierStats.unverifiedFiles,
+      localFiles: local?.localFiles ?? 0,
+      localRejectedFiles: local?.localRejectedFiles ?? 0,
+      localFailures: local?.localFailures ?? 0,
       compressionCodec: codecName(),
     };
   }

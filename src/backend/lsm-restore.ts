@@ -11,6 +11,7 @@ import type { KeyGroupRange, SharedFile } from "../api/keyed-state-backend.ts";
 import { type FetchedFile, type ListEntry, fetchBase } from "../checkpoint/base-reader.ts";
 import { runBounded } from "../checkpoint/bounded-work.ts";
 import { fileName } from "../checkpoint/layout.ts";
+import type { LocalFiles } from "../checkpoint/local-files.ts";
 import { CorruptionError, InvalidArgumentError } from "../errors.ts";
 import type { SstListEntry } from "../format/file-list.ts";
 import { userKeyOf } from "../format/leveldb-internal-key.ts";
@@ -32,6 +33,7 @@ export interface RestoreDatabaseRequest {
   /** For fetched files; exists, and is removed by the caller once all is verified. */
   readonly fetchDirectory: string;
   readonly verification: RestoreVerification;
+  readonly local: LocalFiles | undefined;
 }
 
 export interface RestoredDatabase {
@@ -113,6 +115,7 @@ async function restorePart(
     environment,
     base: part.handle.base,
     directory: fetchDirectory,
+    local: part.isOwnStorage ? request.local : undefined,
     localPath: (_entry, index) => join(fetchDirectory, `${prefix}-${index}.sst`),
     select: (entry) => !("smallest" in entry) || overlaps(entry, keyGroups),
     verify: (entry) => (isBehind(entry) ? "behind" : "now"),

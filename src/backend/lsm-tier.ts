@@ -4,7 +4,6 @@
 //   T2. Files are built upon only once their checkpoint is confirmed.
 //   T3. Uploads run one after the other, in the order of the cuts.
 import { join } from "node:path";
-import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import type { Environment } from "../api/environment.ts";
 import type {
   CheckpointPolicy,
@@ -39,7 +38,7 @@ import type { BackendStatus } from "./backend-status.ts";
 export interface LsmTierOptions {
   readonly environment: Environment;
   readonly workers: WorkerPool;
-  readonly storage: CheckpointStorage;
+  readonly storage: FileSink;
   readonly store: LsmStore;
   readonly buffer: WriteBuffer;
   readonly status: BackendStatus;

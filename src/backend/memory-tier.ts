@@ -4,7 +4,6 @@
 //       chunk is taken back into the active generation: rows are again updated in place.
 //   M2. Dumps run one after the other, in the order of the cuts.
 import { join } from "node:path";
-import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import type { Environment } from "../api/environment.ts";
 import type {
   KeyGroupRange,
@@ -44,7 +43,7 @@ type DumpSink = (
 export interface MemoryTierOptions {
   readonly environment: Environment;
   readonly workers: WorkerPool;
-  readonly storage: CheckpointStorage;
+  readonly storage: FileSink;
   readonly buffer: WriteBuffer;
   readonly status: BackendStatus;
   readonly keyGroups: KeyGroupRange;

@@ -3,12 +3,12 @@ import { join } from "node:path";
 import type { Environment } from "../api/environment.ts";
 import type { KeyedStateBackend } from "../api/keyed-state-backend.ts";
 import { type CheckpointStore, openCheckpointStore } from "../checkpoint/checkpoint-store.ts";
+import type { LocalFiles } from "../checkpoint/local-files.ts";
 import { type RestoreTrace, restoreTracing } from "../diagnostics.ts";
 import { typedFileError } from "../environment/typed-error.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import { toHex } from "../format/hex.ts";
 import { lockDirectory } from "../lsm/directory-lock.ts";
-import { DrainThread } from "../lsm/drain-thread.ts";
 import { LsmStore } from "../lsm/lsm-store.ts";
 import { Epochs } from "../memory/epochs.ts";
 import type { ColdTier } from "../memory/buffer-contracts.ts";
@@ -24,9 +24,11 @@ import { Checkpointing } from "./checkpointing.ts";
 import { BufferedKeyedStateBackend } from "./keyed-backend.ts";
 import { type RestoredDatabase, restoreDatabase } from "./lsm-restore.ts";
 import { LsmTier } from "./lsm-tier.ts";
+import { LocalRecoveryTier } from "./local-recovery-tier.ts";
 import { lsmReservedBytes } from "./memory-plan.ts";
 import { type RowsTarget, bufferTarget, loadRows, tierTarget } from "./row-restore.ts";
 import { MemoryTier } from "./memory-tier.ts";
+import { obtainHost, openLocalFiles, spawnThread } from "./opening.ts";
 import {
   type KeyedStateBackendOptions,
   type ResolvedOptions,
@@ -37,7 +39,7 @@ import { type RestorePart, type RestoreSource, findRestoreSource } from "./resto
 import { type RestorePlan, makeDatabase, planRestore } from "./table-restore.ts";
 import { Savepoints } from "./savepoints.ts";
 import { StateCatalog } from "./state-catalog.ts";
-import { OpenStateHost, openHost, resolveMemoryBudget } from "./state-host.ts";
+import { type OpenStateHost, resolveMemoryBudget } from "./state-host.ts";
 import type { Tier } from "./tier.ts";
 import { TransientStates, type TransientTier } from "./transient-states.ts";
 import { Undo } from "./undo.ts";
@@ -71,7 +73,7 @@ async function open(
   const { workingDirectory, environment } = resolved;
   const lock = await lockDirectory(environment, workingDirectory);
   undo.add(() => lock.release());
-  await clearWorkingDirectory(environment, workingDirectory);
+  await clearWorkingDirectory(environment, workingDirectory, resolved.localRecovery);
   const source = await findRestoreSource(resolved);
   const host = await obtainHost(options, environment, undo);
   const shareBytes = host.join();
@@ -87,33 +89,11 @@ async function open(
     onConfirmed: (checkpointId) => confirmations.tier?.complete(checkpointId),
   });
   undo.add(() => store.close());
+  const local = await openLocalFiles(resolved, host.workers, undo);
   const trace: RestoreTrace = {};
   if (source !== undefined) trace.checkpointId = source.restored.checkpointId;
-  const assembly = new Assembly(resolved, environment, host, store, source, undo);
+  const assembly = new Assembly(resolved, environment, host, store, source, local, undo);
   return restoreTracing.tracePromise(() => assembly.build(shareBytes, confirmations), trace);
-}
-
-/** Its code loads while the rest is prepared. */
-function spawnThread(environment: Environment, undo: Undo): Promise<DrainThread> {
-  const thread = DrainThread.spawn(environment.fileSystem);
-  const end = thread.then(
-    (spawned) => () => spawned.close(), // Ending a thread that loads native code ends the process.
-    () => () => Promise.resolve(), // Told by the store, which awaits it.
-  );
-  undo.add(async () => (await end)());
-  return thread;
-}
-
-async function obtainHost(
-  options: KeyedStateBackendOptions,
-  environment: Environment,
-  undo: Undo,
-): Promise<OpenStateHost> {
-  if (options.host instanceof OpenStateHost) return options.host;
-  const { memoryBudgetBytes } = options;
-  const host = await openHost({ memoryBudgetBytes, environment });
-  undo.add(() => host.close());
-  return host;
 }
 
 class Assembly {
@@ -122,6 +102,7 @@ class Assembly {
   readonly #host: OpenStateHost;
   readonly #store: CheckpointStore;
   readonly #source: RestoreSource | undefined;
+  readonly #local: LocalFiles | undefined;
   readonly #undo: Undo;
   readonly #status: BackendStatus;
   readonly #context: KeyContext;
@@ -136,6 +117,7 @@ class Assembly {
     host: OpenStateHost,
     store: CheckpointStore,
     source: RestoreSource | undefined,
+    local: LocalFiles | undefined,
     undo: Undo,
   ) {
     this.#options = options;
@@ -143,6 +125,7 @@ class Assembly {
     this.#host = host;
     this.#store = store;
     this.#source = source;
+    this.#local = local;
     this.#undo = undo;
     this.#catalog = new StateCatalog(source?.states ?? [], options.allowNonRestoredState);
     this.#changeNumberBase = source?.changeNumber ?? 0;
@@ -159,7 +142,10 @@ class Assembly {
     confirmations: { tier: Tier | undefined },
   ): Promise<KeyedStateBackend> {
     const isLsm = this.#options.backend === "lsm";
-    const tier = isLsm ? await this.#openLsm(shareBytes) : await this.#openMemory();
+    const opened = isLsm ? await this.#openLsm(shareBytes) : await this.#openMemory();
+    const local = this.#local;
+    local?.restored();
+    const tier = local === undefined ? opened : new LocalRecoveryTier(opened, local);
     confirmations.tier = tier;
     const buffer = this.#buffer!;
     const { checkpointStorage, keyGroups, policy } = this.#options;
@@ -179,6 +165,7 @@ class Assembly {
     this.#undo.add(() => transient.close());
     return new BufferedKeyedStateBackend({
       savepoints: new Savepoints(tier, checkpointing, environment, checkpointStorage),
+      local,
       keyGroups,
       checkpointStorage,
       restored: this.#source?.restored,
@@ -246,7 +233,7 @@ class Assembly {
     await this.#loadRows(this.#source?.parts ?? [], bufferTarget(buffer));
     const tier = new MemoryTier({
       ...this.#common(buffer),
-      discard: (ids) => this.#store.discard(ids),
+      discard: (ids) => this.#discard(ids),
     });
     this.#undo.add(() => tier.close());
     return tier;
@@ -257,8 +244,9 @@ class Assembly {
     const { workers } = this.#host;
     const { keyGroups } = this.#options;
     const environment = this.#environment;
+    const local = this.#local;
     await this.#withFetchDirectory((directory) =>
-      loadRows({ parts, keyGroups, target, workers, environment, directory }),
+      loadRows({ parts, keyGroups, target, workers, environment, directory, local }),
     );
   }
 
@@ -280,11 +268,17 @@ class Assembly {
     return directory;
   }
 
+  #discard(ids: readonly string[]): void {
+    this.#store.discard(ids);
+    this.#local?.discard(ids);
+  }
+
   #common(buffer: WriteBuffer) {
     return {
       environment: this.#environment,
       workers: this.#host.workers,
-      storage: this.#options.checkpointStorage,
+      storage:
+        this.#local?.keeping(this.#options.checkpointStorage) ?? this.#options.checkpointStorage,
       buffer,
       status: this.#status,
       keyGroups: this.#options.keyGroups,
@@ -338,7 +332,7 @@ class Assembly {
         return this.#catalog.prefetchTargets(keys, new KeyContext(this.#options.keyGroups));
       },
       pin: (checkpointId, file) => this.#store.pin(checkpointId, file),
-      discard: (ids) => this.#store.discard(ids),
+      discard: (ids) => this.#discard(ids),
     });
     const opened = tier;
     this.#undo.add(() => opened.close());
@@ -361,6 +355,7 @@ class Assembly {
       keyGroups,
       directory,
       verification,
+      local: this.#local,
     };
     if (made.length === 0 && verification === "behind") {
       const fetchDirectory = await this.#makeFetchDirectory();
@@ -380,6 +375,7 @@ class Assembly {
       status: this.#status,
       files: unverified,
       directory: fetchDirectory,
+      onMismatch: async (id, error) => this.#local?.reject(id, error),
     });
     this.#undo.add(() => {
       this.#status.startClosing(); // It stops with the backend, and if opening fails.

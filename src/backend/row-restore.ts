@@ -9,6 +9,7 @@ import type { Environment } from "../api/environment.ts";
 import type { KeyGroupRange } from "../api/keyed-state-backend.ts";
 import { type FetchedFile, type ListEntry, fetchBase } from "../checkpoint/base-reader.ts";
 import { fileName } from "../checkpoint/layout.ts";
+import type { LocalFiles } from "../checkpoint/local-files.ts";
 import { keyGroupOf } from "../common/key-group.ts";
 import { CorruptionError, InvalidArgumentError, PoisonedError } from "../errors.ts";
 import { readDumpRows } from "../format/dump.ts";
@@ -37,6 +38,7 @@ export interface LoadRowsRequest {
   readonly environment: Environment;
   /** For fetched files. */
   readonly directory: string;
+  readonly local: LocalFiles | undefined;
 }
 
 /** The memory backend's: there is only the budget. */
@@ -113,7 +115,7 @@ class PartLoader {
   }
 
   async #fetch(prefix: string): Promise<readonly FetchedFile[]> {
-    const { workers, environment, directory, keyGroups } = this.#request;
+    const { workers, environment, directory, keyGroups, local } = this.#request;
     const { storage, handle } = this.#part;
     const isRegrouped = handle.keyGroups.max !== keyGroups.max;
     const { list, files } = await fetchBase({
@@ -122,6 +124,7 @@ class PartLoader {
       environment,
       base: handle.base,
       directory,
+      local: this.#part.isOwnStorage ? local : undefined,
       localPath: (_entry, index) => join(directory, `${prefix}-${index}.dump`),
       verify: () => "reader", // By `unpackDump`.
       select: (entry) => isRegrouped || mayHaveRowsOf(entry, keyGroups),

@@ -2,12 +2,18 @@
 // only durable truth. Only names that this library makes are touched, and only under the lock.
 import { join } from "node:path";
 import type { Environment } from "../api/environment.ts";
+import { removeLocalFiles } from "../checkpoint/local-files.ts";
 import { typedFileError } from "../environment/typed-error.ts";
 
 const kinds = ["db-", "fetch-", "capture-", "scan-", "view-", "dump-"];
 const SUFFIX_DIGITS = 16;
 
-export async function clearWorkingDirectory(environment: Environment, path: string): Promise<void> {
+/** `keepsLocalFiles`: those of local recovery stay, which verifies what it uses. */
+export async function clearWorkingDirectory(
+  environment: Environment,
+  path: string,
+  keepsLocalFiles: boolean,
+): Promise<void> {
   const { fileSystem } = environment;
   try {
     for (const name of await fileSystem.readDirectory(path)) {
@@ -15,6 +21,7 @@ export async function clearWorkingDirectory(environment: Environment, path: stri
       if (kind === undefined || name.length !== kind.length + SUFFIX_DIGITS) continue;
       await fileSystem.removeTree(join(path, name));
     }
+    if (!keepsLocalFiles) await removeLocalFiles(environment, path);
   } catch (cause) {
     throw typedFileError(`clear ${path}`, cause);
   }

@@ -21,6 +21,7 @@ import type { WorkerPool } from "../workers/worker-pool.ts";
 import { runBounded } from "./bounded-work.ts";
 import { requireFetchSpace } from "./fetch-space.ts";
 import { fileName } from "./layout.ts";
+import type { LocalFiles } from "./local-files.ts";
 
 /** Files fetched and verified at a time: enough to keep a pool of hashing threads busy. */
 const concurrencyMax = 8;
@@ -52,6 +53,8 @@ export interface FetchBaseRequest {
   readonly verify?: ((entry: ListEntry) => Verification) | undefined;
   /** The handle, whose key groups and states rows of tables must be of (V4). */
   readonly rowsOf?: KeyedStateHandle | undefined;
+  /** Where a file may be at hand already, and is kept for the next time. */
+  readonly local?: LocalFiles | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -74,13 +77,15 @@ export async function readFileList(
   pool: WorkerPool,
   base: BaseHandle,
   signal?: AbortSignal,
+  local?: LocalFiles,
 ): Promise<FileList> {
   const name = fileName(base.fileList.id);
   if (base.fileList.lengthBytes > FILE_LIST_BYTES_MAX) {
     throw new CorruptionError("the file list is longer than one can be", name, 0);
   }
   await checkStored(storage, base.fileList);
-  const bytes = await storage.read(name, base.fileList.lengthBytes);
+  const atHand = await local?.read(base.fileList);
+  const bytes = atHand ?? (await storage.read(name, base.fileList.lengthBytes));
   if (bytes === undefined) throw missing(name);
   const request = { bytes, expected: base.fileList, file: name };
   const isSmall = base.fileCount <= decodedHereMax;
@@ -91,6 +96,7 @@ export async function readFileList(
     list.files.length === base.fileCount &&
     totalBytes === base.totalBytes;
   if (!isAsDescribed) throw new CorruptionError("file list and metadata disagree", name, 0);
+  await local?.keepBytes(base.fileList.id, bytes);
   return list;
 }
 
@@ -100,31 +106,36 @@ export async function readFileList(
  * be known. After a failure local files may be left: the caller's directory is of no use then.
  */
 export async function fetchBase(request: FetchBaseRequest): Promise<FetchedBase> {
-  const { storage, pool, environment, base, directory, signal } = request;
+  const { storage, pool, environment, base, directory, signal, local } = request;
   const { localPath, select = () => true, verify = () => "now" } = request;
-  const list = await readFileList(storage, pool, base, signal);
+  const list = await readFileList(storage, pool, base, signal, local);
   const entries: readonly ListEntry[] = list.files;
   const tableOf = tableClaims(list, request.rowsOf);
   const files = entries
     .map((entry, index) => ({ entry, path: localPath(entry, index), table: tableOf(entry) }))
     .filter(({ entry }) => select(entry));
-  const wanted = files.map(({ entry }) => entry);
+  const wanted = files.map(({ entry }) => entry).filter(({ id }) => local?.has(id) !== true);
   await requireFetchSpace(storage, environment.fileSystem, directory, wanted);
   await runBounded(files, concurrencyMax, signal, async ({ entry, path, table }, stop) => {
     const name = fileName(entry.id);
     const verification = verify(entry);
     const isBehind = verification === "behind"; // Its length is checked with its index.
-    if (!isBehind) await checkStored(storage, entry);
+    const isAtHand = local?.has(entry.id) === true;
+    if (!isBehind || isAtHand) await checkStored(storage, entry);
+    const how = { verification, table };
+    if (isAtHand && (await local.take(entry, path, how, stop))) return;
     try {
       await storage.fetchFile(name, path, { signal: stop });
     } catch (cause) {
       if (isBehind) await checkStored(storage, entry); // Tells what is wrong, if it is the file.
       throw cause;
     }
-    if (verification !== "now") return;
-    const { lengthBytes, sha256 } = entry;
-    const task = { path, lengthBytes, sha256, file: name, table };
-    await pool.submit("verifyFile", task, { signal: stop });
+    if (verification === "now") {
+      const { lengthBytes, sha256 } = entry;
+      const task = { path, lengthBytes, sha256, file: name, table };
+      await pool.submit("verifyFile", task, { signal: stop });
+    }
+    await local?.keepFile(entry.id, path);
   });
   const behind = files.filter(({ entry }) => verify(entry) === "behind");
   await checkTables(behind, pool, signal);

@@ -26,7 +26,14 @@ export interface FileSystemStorageOptions {
 }
 
 /** What says that a link is impossible here but a copy may do. */
-const linkRefusals = new Set(["EXDEV", "EPERM", "EACCES", "EMLINK", "ENOTSUP", "EOPNOTSUPP"]);
+export const linkRefusals: ReadonlySet<string> = new Set([
+  "EXDEV",
+  "EPERM",
+  "EACCES",
+  "EMLINK",
+  "ENOTSUP",
+  "EOPNOTSUPP",
+]);
 
 /**
  * Checkpoints in the directory `root`, which is created if need be. `environment` is for tests: the
