@@ -4,7 +4,7 @@ import { stateIdOf } from "../src/format/key-codec.ts";
 import { readTableEnd, locateTableEnd } from "../src/format/leveldb-table-end.ts";
 import { BUILT_SEQUENCE, TableBuilder } from "../src/format/leveldb-table-builder.ts";
 import { type TableClaims, TableWalk } from "../src/format/leveldb-table-walk.ts";
-import { readFooter } from "../src/format/leveldb-table.ts";
+import { decodeHashedBlock, readFooter } from "../src/format/leveldb-table.ts";
 import { Report, readArguments } from "./support/command.ts";
 import { fillBytes } from "./support/sequences.ts";
 import { spreadOf } from "./support/statistics.ts";
@@ -56,8 +56,15 @@ function makeTable(): Table {
 
 function walk({ bytes, claims }: Table): number {
   const handles = readFooter(bytes.subarray(-48), bytes.length, "walked");
-  const dataEnd = locateTableEnd(bytes, bytes.length, handles, "walked");
-  const end = readTableEnd(bytes, bytes.length, dataEnd, handles.index, "walked");
+  const dataEnd = locateTableEnd(bytes, bytes.length, handles, decodeHashedBlock, "walked");
+  const end = readTableEnd(
+    bytes,
+    bytes.length,
+    dataEnd,
+    handles.index,
+    decodeHashedBlock,
+    "walked",
+  );
   const walked = new TableWalk(end, claims, "walked");
   while (walked.next()) walked.block(bytes, walked.index.offset);
   return walked.entryCount;

@@ -128,6 +128,7 @@ class PartLoader {
       localPath: (_entry, index) => join(directory, `${prefix}-${index}.dump`),
       verify: () => "reader", // By `unpackDump`.
       select: (entry) => isRegrouped || mayHaveRowsOf(entry, keyGroups),
+      rowsOf: handle,
     });
     if (list.kind === "sst-set") {
       throw new InvalidArgumentError("the checkpoint is a set of table files, not a dump");
@@ -171,6 +172,7 @@ class PartLoader {
     const { keyGroups, target } = this.#request;
     const addresses = this.#addresses;
     const row = addresses.select(key, file);
+    addresses.checkRow(stored, file);
     let group = key[0]! * 256 + key[1]!;
     if (this.#isCanonical) {
       const isInside = !("firstKeyGroup" in entry) || isWithin(group, entry);

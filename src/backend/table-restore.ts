@@ -85,6 +85,7 @@ async function makeTables(
     localPath: (_entry, index) => join(fetchDirectory, `${prefix}-${index}.rows`),
     verify: () => "reader", // By `makeTable`.
     select: (entry) => overlaps(entry as CanonicalListEntry, keyGroups),
+    rowsOf: handle,
   });
   const made: (Made | undefined)[] = files.map(() => undefined);
   const indexes = files.map((_file, index) => index);
@@ -92,10 +93,6 @@ async function makeTables(
     const { entry, path } = files[index]!;
     const { firstKeyGroup, lastKeyGroup, rowCount } = entry as CanonicalListEntry;
     const file = fileName(entry.id);
-    const { first, last } = handle.keyGroups;
-    if (firstKeyGroup < first || lastKeyGroup > last) {
-      throw new CorruptionError("the file has key groups outside those of its handle", file, 0);
-    }
     const task = {
       path,
       lengthBytes: entry.lengthBytes,

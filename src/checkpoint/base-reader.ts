@@ -51,7 +51,7 @@ export interface FetchBaseRequest {
   readonly select?: ((entry: ListEntry) => boolean) | undefined;
   /** How each file is verified (V1). @defaultValue now */
   readonly verify?: ((entry: ListEntry) => Verification) | undefined;
-  /** The handle, whose key groups and states rows of tables must be of (V4). */
+  /** The handle, whose key groups and states the rows must be of (V4). */
   readonly rowsOf?: KeyedStateHandle | undefined;
   /** Where a file may be at hand already, and is kept for the next time. */
   readonly local?: LocalFiles | undefined;
@@ -110,6 +110,7 @@ export async function fetchBase(request: FetchBaseRequest): Promise<FetchedBase>
   const { localPath, select = () => true, verify = () => "now" } = request;
   const list = await readFileList(storage, pool, base, signal, local);
   const entries: readonly ListEntry[] = list.files;
+  for (const entry of entries) requireOwnGroups(entry, request.rowsOf);
   const tableOf = tableClaims(list, request.rowsOf);
   const files = entries
     .map((entry, index) => ({ entry, path: localPath(entry, index), table: tableOf(entry) }))
@@ -140,6 +141,18 @@ export async function fetchBase(request: FetchBaseRequest): Promise<FetchedBase>
   const behind = files.filter(({ entry }) => verify(entry) === "behind");
   await checkTables(behind, pool, signal);
   return { list, files };
+}
+
+/**
+ * Refuses a file whose key groups, as its list says, are not all the handle's. Those of tables are in
+ * their bounds, which are looked at with the set.
+ */
+export function requireOwnGroups(entry: ListEntry, rowsOf: KeyedStateHandle | undefined): void {
+  if (rowsOf === undefined || !("firstKeyGroup" in entry)) return;
+  const { first, last } = rowsOf.keyGroups;
+  if (entry.firstKeyGroup >= first && entry.lastKeyGroup <= last) return;
+  const name = fileName(entry.id);
+  throw new CorruptionError("the file has key groups outside those of its handle", name, 0);
 }
 
 /** What the files of a list must hold if they are tables. */

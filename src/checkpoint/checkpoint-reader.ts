@@ -7,9 +7,11 @@ import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import { CheckpointNotFoundError, CorruptionError, UnsupportedFormatError } from "../errors.ts";
 import { isClosed } from "../format/closed-sequence.ts";
 import { loadFrameChecksum } from "../format/frame-checksum.ts";
+import { stateIdOf } from "../format/key-codec.ts";
 import { HINT_BYTES, decodeHint } from "../format/metadata-hint.ts";
 import { METADATA_BYTES_MAX, decodeMetadata } from "../format/metadata.ts";
 import type { CheckpointMetadata } from "../format/metadata.ts";
+import { savepointFormatOf } from "../format/savepoint.ts";
 import {
   LATEST_NAME,
   METADATA_PREFIX,
@@ -102,6 +104,8 @@ export class CheckpointReader {
         0,
       );
     }
+    requireStateIds(metadata, name);
+    savepointFormatOf(metadata, name); // Refuses a mark that it does not know.
     return metadata;
   }
 
@@ -163,6 +167,19 @@ export class CheckpointReader {
       throw new CorruptionError("the metadata is longer than metadata can be", name, 0);
     }
     return this.storage.read(name, METADATA_BYTES_MAX);
+  }
+}
+
+/**
+ * Rows are found by an id that is the hash of their state's name: under another one a state would be
+ * empty, and its rows nobody's.
+ */
+function requireStateIds({ handles }: CheckpointMetadata, name: string): void {
+  for (const { states } of handles) {
+    const other = states.find((state) => state.id !== stateIdOf(state.name));
+    if (other === undefined) continue;
+    const quoted = JSON.stringify(other.name);
+    throw new CorruptionError(`the state ${quoted} has the id of another name`, name, 0);
   }
 }
 

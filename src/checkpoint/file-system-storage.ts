@@ -3,7 +3,8 @@
 //   S2. A name made by createIfAbsent or replace has whole content at every instant: bytes are
 //       written and synced under a temporary name, which starts with a dot, and then linked or
 //       renamed. A crash leaves a temporary file at most: temporary-files.ts.
-//   S3. Symbolic links of the root are resolved once. An object that is a symbolic link is refused.
+//   S3. Symbolic links of the root are resolved once. An object that is a symbolic link is refused, and
+//       so is one in a folder that is.
 import { basename, dirname, join, resolve } from "node:path";
 import type { CheckpointStorage, PutOptions, StorageStats } from "../api/checkpoint-storage.ts";
 import type { Environment, FileSystem } from "../api/environment.ts";
@@ -13,6 +14,7 @@ import { nodeEnvironment } from "../environment/node-environment.ts";
 import { systemCodeOf, typedFileError } from "../environment/typed-error.ts";
 import { DirectorySyncs } from "./directory-syncs.ts";
 import { checkObjectName, isObjectName } from "./object-name.ts";
+import { RealFolders } from "./real-folders.ts";
 import { TemporaryFiles } from "./temporary-files.ts";
 
 export interface FileSystemStorageOptions {
@@ -66,6 +68,7 @@ class FileSystemStorage implements CheckpointStorage {
   readonly #syncs: DirectorySyncs;
   readonly #temporaries: TemporaryFiles;
   readonly #directories = new Map<string, Promise<void>>();
+  readonly #folders: RealFolders;
   #realRoot: string | undefined;
   #linkedFiles = 0;
   #copiedFiles = 0;
@@ -78,6 +81,7 @@ class FileSystemStorage implements CheckpointStorage {
     this.#fileSystem = environment.fileSystem;
     this.#syncs = new DirectorySyncs(environment.fileSystem);
     this.#temporaries = new TemporaryFiles(environment);
+    this.#folders = new RealFolders(environment.fileSystem);
   }
 
   async open(): Promise<void> {
@@ -191,7 +195,7 @@ class FileSystemStorage implements CheckpointStorage {
     options?.signal?.throwIfAborted();
     checkObjectName(name);
     await this.#doing(`fetch ${name} to ${localPath}`, async () => {
-      const path = join(await this.#resolvedRoot(), name);
+      const path = await this.#pathForReading(name);
       const stat = await this.#fileSystem.stat(path);
       // A hard link to a symbolic link would be one (S3).
       if (stat !== undefined && stat.kind !== "file") {
@@ -209,7 +213,7 @@ class FileSystemStorage implements CheckpointStorage {
       // Only trying tells: mounts of one file system refuse each other, and so may owners.
       const probe = this.#temporaries.beside(join(directory, "probe"));
       try {
-        await this.#fileSystem.link(join(await this.#resolvedRoot(), name), probe);
+        await this.#fileSystem.link(await this.#pathForReading(name), probe);
       } catch (cause) {
         const code = systemCodeOf(cause) ?? "";
         if (code === "ENOENT" || linkRefusals.has(code)) return false;
@@ -225,9 +229,8 @@ class FileSystemStorage implements CheckpointStorage {
     const failures: unknown[] = [];
     const directories = new Set<string>();
     await this.#doing(`delete ${names.length} objects`, async () => {
-      const root = await this.#resolvedRoot();
       for (const name of names) {
-        const path = join(root, name);
+        const path = await this.#pathForReading(name);
         try {
           await this.#fileSystem.unlink(path);
           directories.add(dirname(path));
@@ -315,7 +318,7 @@ class FileSystemStorage implements CheckpointStorage {
 
   async #namesIn(folder: string): Promise<string[]> {
     try {
-      return await this.#fileSystem.readDirectory(join(await this.#resolvedRoot(), folder));
+      return await this.#fileSystem.readDirectory(await this.#pathForReading(folder));
     } catch (cause) {
       if (systemCodeOf(cause) === "ENOENT") return [];
       throw cause;
@@ -373,6 +376,11 @@ class FileSystemStorage implements CheckpointStorage {
     return this.#realRoot;
   }
 
+  /** S3 */
+  async #pathForReading(name: string): Promise<string> {
+    return this.#folders.pathOf(await this.#resolvedRoot(), name);
+  }
+
   async #reading<T>(
     name: string,
     work: (path: string) => Promise<T | undefined>,
@@ -380,7 +388,7 @@ class FileSystemStorage implements CheckpointStorage {
     checkObjectName(name);
     return this.#doing(`read ${name}`, async () => {
       try {
-        return await work(join(await this.#resolvedRoot(), name));
+        return await work(await this.#pathForReading(name));
       } catch (cause) {
         const code = systemCodeOf(cause);
         if (code === "ENOENT" || code === "ENOTDIR") return undefined;

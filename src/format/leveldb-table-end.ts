@@ -13,7 +13,7 @@ import {
   BLOCK_TRAILER_BYTES,
   type BlockHandle,
   TABLE_FOOTER_BYTES,
-  decodeBlock,
+  type decodeBlock,
   readMetaindex,
 } from "./leveldb-table.ts";
 
@@ -30,6 +30,9 @@ export interface TableEnd {
   readonly indexHandle: BlockHandle;
 }
 
+/** `decodeBlock`, or `decodeHashedBlock` where the whole file is hashed. */
+export type DecodeBlock = typeof decodeBlock;
+
 /**
  * Where the end of a file begins, as far as `bytes`, its last ones, tell: if that is before them, ask
  * again with bytes from there on. Verifies what of it is there.
@@ -38,6 +41,7 @@ export function locateTableEnd(
   bytes: Uint8Array,
   fileBytes: number,
   handles: { readonly metaindex: BlockHandle; readonly index: BlockHandle },
+  decode: DecodeBlock,
   file: string,
 ): number {
   const { metaindex, index } = handles;
@@ -46,14 +50,14 @@ export function locateTableEnd(
     throw new CorruptionError("the parts of a table do not follow each other", file, index.offset); // E1
   }
   if (metaindex.offset < start) return metaindex.offset;
-  const content = decodeBlock(storedOf(bytes, start, metaindex), metaindex, file);
+  const content = decode(storedOf(bytes, start, metaindex), metaindex, file);
   const filter = readMetaindex(content, metaindex, file);
   if (filter === undefined) return metaindex.offset;
   if (endOf(filter) !== metaindex.offset) {
     throw new CorruptionError("the parts of a table do not follow each other", file, filter.offset); // E1
   }
   if (filter.offset < start) return filter.offset;
-  checkFilter(decodeBlock(storedOf(bytes, start, filter), filter, file), filter.offset, file);
+  checkFilter(decode(storedOf(bytes, start, filter), filter, file), filter.offset, file);
   return filter.offset;
 }
 
@@ -63,10 +67,11 @@ export function readTableEnd(
   fileBytes: number,
   dataEnd: number,
   indexHandle: BlockHandle,
+  decode: DecodeBlock,
   file: string,
 ): TableEnd {
   const start = fileBytes - bytes.length;
-  const index = decodeBlock(storedOf(bytes, start, indexHandle), indexHandle, file);
+  const index = decode(storedOf(bytes, start, indexHandle), indexHandle, file);
   return { dataEnd, bytes: bytes.subarray(dataEnd - start), index, indexHandle };
 }
 

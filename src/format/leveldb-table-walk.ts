@@ -7,7 +7,7 @@
 //   W4. Each key begins as a row key does: a key group and a state of the handle, a known part and type.
 //   W5. A block's entries are not after its key in the index, and after the one before: LevelDB finds
 //       blocks by these keys.
-import { CorruptionError } from "../errors.ts";
+import { CorruptionError, UnsupportedFormatError } from "../errors.ts";
 import {
   KEY_TAG_OFFSET,
   KeyTag,
@@ -25,6 +25,8 @@ import { decodeSnappyInto, snappyLength } from "./snappy.ts";
 
 /** The row's header byte and its payload. */
 const ROW_BYTES_MAX = ROW_VALUE_BYTES_MAX + 1;
+
+const keyTags: ReadonlySet<number> = new Set(Object.values(KeyTag));
 
 /** What metadata and file list say of a table. */
 export interface TableClaims {
@@ -125,15 +127,14 @@ export class TableWalk {
     const group = key[0]! * 256 + key[1]!;
     const at = STATE_ID_OFFSET;
     const id = key[at]! * 0x100_0000 + ((key[at + 1]! << 16) | (key[at + 2]! << 8) | key[at + 3]!);
-    const tag = key[KEY_TAG_OFFSET]!;
-    const isKey =
-      userKeyBytes > ROW_KEY_PREFIX_BYTES &&
-      key[PART_OFFSET]! <= RowPart.node &&
-      (tag === KeyTag.number ||
-        tag === KeyTag.bigint ||
-        tag === KeyTag.string ||
-        tag === KeyTag.bytes);
-    if (!isKey) this.#entries.refuse("a row key has an impossible form");
+    if (userKeyBytes <= ROW_KEY_PREFIX_BYTES) {
+      this.#entries.refuse("a row key has an impossible length");
+    }
+    const [part, tag] = [key[PART_OFFSET]!, key[KEY_TAG_OFFSET]!];
+    if (part > RowPart.node || !keyTags.has(tag)) {
+      const found = `part ${part}, tag ${tag}`;
+      throw new UnsupportedFormatError(`row key in ${this.#file}`, found, "the keys of version 1");
+    }
     if (group < first || group > last) {
       this.#entries.refuse(`a row is of key group ${group}, outside ${first} to ${last}`);
     }

@@ -99,7 +99,19 @@ export function checkBlock(stored: Uint8Array, handle: BlockHandle, file: string
 /** Raw content of a block from its stored bytes, trailer included. */
 export function decodeBlock(stored: Uint8Array, handle: BlockHandle, file: string): Uint8Array {
   checkBlock(stored, handle, file);
+  return decodeHashedBlock(stored, handle, file);
+}
+
+/** As `decodeBlock`, of a file whose SHA-256 is compared as a whole: its checksums say nothing more. */
+export function decodeHashedBlock(
+  stored: Uint8Array,
+  handle: BlockHandle,
+  file: string,
+): Uint8Array {
   const { length, offset } = handle;
+  if (stored.length !== length + BLOCK_TRAILER_BYTES) {
+    throw new CorruptionError("a block is cut", file, offset);
+  }
   const content = stored.subarray(0, length);
   const type = stored[length]!;
   if (type === BlockType.raw) return content;
@@ -143,7 +155,8 @@ function readPlainEntries(content: Uint8Array, offset: number, file: string): Bl
     const valueBytes = readVarint(content, cursor, end);
     const valueAt = cursor.offset + own;
     if (shared > before.length || valueAt + valueBytes > end) refuse("an entry is cut");
-    if (isRestart && shared > 0) refuse("a restart is not at an entry"); // T4
+    const isMisplaced = isRestart ? shared > 0 : entries.length === 0;
+    if (isMisplaced) refuse("a restart is not at an entry"); // T4
     keyBytes += shared + own;
     if (keyBytes > DATA_RESTART_INTERVAL * content.length) refuse("keys share too much"); // T3
     const key = new Uint8Array(shared + own);

@@ -73,6 +73,9 @@ export function encodeListDirectory(directory: ListDirectory): Uint8Array {
 }
 
 export function decodeListDirectory(row: Uint8Array): ListDirectory {
+  if (checkRowHeader(row) !== RowKind.listDirectory) {
+    throw new CorruptionError("a list has the root row of another state", "row", 0);
+  }
   if (row.length !== LIST_DIRECTORY_BYTES) throw cut();
   const view = new DataView(row.buffer, row.byteOffset, row.byteLength);
   const chunkCount = view.getUint32(9, true);

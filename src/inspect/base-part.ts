@@ -20,7 +20,7 @@ interface ClearableRows extends RowSource {
 export class BasePart {
   readonly handle: KeyedStateHandle;
   readonly decoders: ReadonlyMap<string, EntryDecoder>;
-  readonly #storage: CheckpointStorage;
+  readonly storage: CheckpointStorage;
   #list: Promise<FileList> | undefined = undefined;
   #rows: Promise<ClearableRows> | undefined = undefined;
 
@@ -29,13 +29,13 @@ export class BasePart {
     handle: KeyedStateHandle,
     decoderOf: (schema: StateSchema) => EntryDecoder,
   ) {
-    this.#storage = storage;
+    this.storage = storage;
     this.handle = handle;
     this.decoders = new Map(handle.states.map((schema) => [schema.name, decoderOf(schema)]));
   }
 
   async list(): Promise<FileList> {
-    this.#list ??= readFileList(this.#storage, inlinePool(), this.handle.base);
+    this.#list ??= readFileList(this.storage, inlinePool(), this.handle.base);
     try {
       return await this.#list;
     } catch (error) {
@@ -58,10 +58,10 @@ export class BasePart {
     const list = await this.list();
     // Files of a canonical savepoint are those of a dump, sorted over all of them.
     if (list.kind !== "sst-set") {
-      return new DumpRows(this.#storage, { kind: "dump", files: list.files });
+      return new DumpRows(this.storage, { kind: "dump", files: list.files });
     }
     const { keyGroups, base } = this.handle;
-    return new SstRows(this.#storage, list, keyGroups, fileName(base.fileList.id));
+    return new SstRows(this.storage, list, keyGroups, fileName(base.fileList.id));
   }
 
   /** Gives back what is cached. */

@@ -84,7 +84,7 @@ export class EntryDecoder {
     const [first, second] = this.#readers;
     if (kind === "value") return read(first, new ScratchSource(parts[0]!), 0, parts[0]!.length);
     if (kind === "list") return parts.flatMap((part) => elements(part, first));
-    return parts.flatMap((part) => entries(part, first, second));
+    return entries(parts, first, second);
   }
 
   #located(cause: unknown, { keyGroup, rootKey }: StateRecord): unknown {
@@ -124,17 +124,26 @@ function elements(part: Uint8Array, reader: Reader): unknown[] {
   return values;
 }
 
-function entries(part: Uint8Array, key: Reader, value: Reader): [unknown, unknown][] {
-  const source = new ScratchSource(part);
+/** Keys ascend over all parts of a map: a job that iterates it refuses any other. */
+function entries(parts: readonly Uint8Array[], key: Reader, value: Reader): [unknown, unknown][] {
   const entry = new EntryPosition();
   const pairs: [unknown, unknown][] = [];
-  for (let at = 0; at < part.length; at = entry.end) {
-    readEntry(part, at, part.length, entry);
-    const { keyOffset, keyBytes, valueOffset, valueBytes } = entry;
-    pairs.push([
-      read(key, source, keyOffset, keyBytes),
-      read(value, source, valueOffset, valueBytes),
-    ]);
+  let before: Uint8Array | undefined;
+  for (const part of parts) {
+    const source = new ScratchSource(part);
+    for (let at = 0; at < part.length; at = entry.end) {
+      readEntry(part, at, part.length, entry);
+      const { keyOffset, keyBytes, valueOffset, valueBytes } = entry;
+      const own = part.subarray(keyOffset, keyOffset + keyBytes);
+      if (before !== undefined && Buffer.compare(before, own) >= 0) {
+        throw new CorruptionError("keys of a map do not ascend", "row", at);
+      }
+      before = own;
+      pairs.push([
+        read(key, source, keyOffset, keyBytes),
+        read(value, source, valueOffset, valueBytes),
+      ]);
+    }
   }
   return pairs;
 }

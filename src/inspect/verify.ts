@@ -12,6 +12,7 @@ import { fileName } from "../checkpoint/layout.ts";
 import { nodeEnvironment } from "../environment/node-environment.ts";
 import { systemCodeOf } from "../environment/typed-error.ts";
 import { CheckpointNotFoundError, StateBackendError, StorageError } from "../errors.ts";
+import { verifyOpened } from "../workers/file-tasks.ts";
 import { type WorkerPool, openWorkerPool } from "../workers/worker-pool.ts";
 import type { BasePart } from "./base-part.ts";
 import { type CheckpointFile, fileListOf, listedFilesOf } from "./checkpoint-files.ts";
@@ -21,6 +22,7 @@ import { DumpRows } from "./dump-rows.ts";
 import { type OpenCheckpoint, opened } from "./open-checkpoint.ts";
 import type { Groups } from "./row-source.ts";
 import { StoredFile } from "./stored-file.ts";
+import { checkDumpRows, claimsOf, readableOf } from "./verify-rows.ts";
 
 const THREADS_MAX = 64;
 
@@ -160,10 +162,11 @@ class Verification {
     const sorted = [...targets].sort((a, b) => b.file.lengthBytes - a.file.lengthBytes);
     const { onProgress, signal } = this.#options;
     onProgress?.({ verifiedBytes, totalBytes });
-    await runBounded(sorted, this.#pool.threads * 2, signal, async ({ file }, stop) => {
+    await runBounded(sorted, this.#pool.threads * 2, signal, async (target, stop) => {
+      const { file } = target;
       this.#view.throwIfClosed();
       try {
-        await this.#read(file, stop);
+        await this.#read(target, stop);
         this.#known.set(file.id, undefined);
       } catch (error) {
         this.#known.set(file.id, damageOf(error));
@@ -173,15 +176,16 @@ class Verification {
     });
   }
 
-  async #read(file: SharedFile, signal: AbortSignal): Promise<void> {
+  async #read({ part, file, index }: Target, signal: AbortSignal): Promise<void> {
     const { storage } = this.#view;
     const { lengthBytes, sha256 } = file;
     const name = fileName(file.id);
+    const table = this.#options.rows === true ? await claimsOf(part, index) : undefined;
+    const request = { lengthBytes, sha256, file: name, table };
     const path = storage.locate?.(name);
     if (path !== undefined) {
       try {
-        const request = { path, lengthBytes, sha256, file: name };
-        await this.#pool.submit("verifyFile", request, { signal });
+        await this.#pool.submit("verifyFile", { ...request, path }, { signal });
         return;
       } catch (error) {
         // Gone, or in another environment than ours: the storage knows.
@@ -189,7 +193,8 @@ class Verification {
         if (systemCodeOf(cause) !== "ENOENT") throw error;
       }
     }
-    await new StoredFile(storage, file).verify(); // W2
+    const opened = readableOf(new StoredFile(storage, file)); // W2
+    await verifyOpened(opened, request, { checkStop: () => signal.throwIfAborted() });
   }
 
   async #report({ part, file, index }: Target, damage: Damage): Promise<void> {
@@ -219,6 +224,11 @@ class Verification {
   async #readRows(): Promise<void> {
     for (const part of this.#view.parts) {
       const { first, last } = part.handle.keyGroups;
+      try {
+        await checkDumpRows(part);
+      } catch (error) {
+        this.#note({ ...fileListOf(part), kind: "rows" }, damageOf(error), { first, last });
+      }
       for (let group = first; group <= last; group++) {
         this.#options.signal?.throwIfAborted();
         for (const { schema, decode } of decodersOf(part)) {

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import type { ByteSource, Serializer } from "../api/serializer.ts";
 import { readVarint } from "../common/varint.ts";
 import { CorruptionError } from "../errors.ts";
@@ -59,7 +60,15 @@ export class ScratchSource implements ByteSource {
 
   utf8(length: number): string {
     const start = this._take(length);
-    return this._buffer.toString("utf8", start, start + length);
+    const text = this._buffer.toString("utf8", start, start + length);
+    // Where bytes are not UTF-8 this sign stands, which may also be a character of the text.
+    if (text.includes("\ufffd")) this._requireUtf8(start, start + length);
+    return text;
+  }
+
+  private _requireUtf8(start: number, end: number): void {
+    if (isUtf8(this._data.slice(start, end))) return;
+    throw new CorruptionError("a text is not UTF-8", "value", start);
   }
 
   value<T>(serializer: Serializer<T>): T {

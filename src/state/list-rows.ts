@@ -262,7 +262,9 @@ export class ListRowsOfState {
     if (reference === 0) return;
     if (buffer.header(reference) === RowKind.listPacked) {
       const from = buffer.valueOffset(reference) + ROOT_HEADER_BYTES;
-      visit(from, buffer.valueBytes(reference) - ROOT_HEADER_BYTES);
+      const bytes = buffer.valueBytes(reference) - ROOT_HEADER_BYTES;
+      if (bytes < 0) throw new CorruptionError(`the list "${this._name}" is cut`, "row", 0);
+      visit(from, bytes);
       return;
     }
     const { chunkCount } = this._directory(reference);

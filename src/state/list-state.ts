@@ -2,7 +2,7 @@ import type { Serializer } from "../api/serializer.ts";
 import type { StateSchema } from "../api/keyed-state-backend.ts";
 import type { Key, ListState } from "../api/state.ts";
 import { readVarint, varintBytes, writeVarint } from "../common/varint.ts";
-import { InvalidArgumentError } from "../errors.ts";
+import { CorruptionError, InvalidArgumentError } from "../errors.ts";
 import { wrongLength } from "./byte-sink.ts";
 import { ListRowsOfState } from "./list-rows.ts";
 import { BufferedState, type StateHost, checkValueBytes } from "./state-core.ts";
@@ -29,6 +29,9 @@ export class BufferedListState<T> extends BufferedState implements ListState<T> 
       while (cursor.offset < end) {
         const length = readVarint(u8, cursor, end);
         const at = cursor.offset;
+        if (length > end - at) {
+          throw new CorruptionError(`an element of list "${this.name}" is cut`, "row", 0);
+        }
         elements.push(this._serializer.deserialize(source.seek(at, length)));
         cursor.offset = at + length;
       }

@@ -1,7 +1,7 @@
 import type { Serializer } from "../api/serializer.ts";
 import type { StateSchema } from "../api/keyed-state-backend.ts";
 import type { MapState } from "../api/state.ts";
-import { InvalidArgumentError } from "../errors.ts";
+import { CorruptionError, InvalidArgumentError } from "../errors.ts";
 import { KEY_PAYLOAD_BYTES_MAX } from "../format/key-codec.ts";
 import { readEntry } from "../format/map-row.ts";
 import { wrongLength } from "./byte-sink.ts";
@@ -139,7 +139,12 @@ export class BufferedMapState<K, V> extends BufferedState implements MapState<K,
       nextOffset = entry.end;
       version = rows.version;
       epoch = buffer.epochs.value;
-      last = buffer.u8.slice(entry.keyOffset, entry.keyOffset + entry.keyBytes);
+      const found = buffer.u8.slice(entry.keyOffset, entry.keyOffset + entry.keyBytes);
+      if (last !== undefined && Buffer.compare(last, found) >= 0) {
+        // Going on after such a key would come back to it, for ever.
+        throw new CorruptionError(`keys of a map of state "${this.name}" do not ascend`, "row", 0);
+      }
+      last = found;
       return true;
     };
     return {

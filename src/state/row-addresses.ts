@@ -14,10 +14,13 @@ import {
   skipKey,
 } from "../format/key-codec.ts";
 import { ROW_KEY_BYTES_MAX } from "../format/row-record.ts";
+import { RowKind, checkRowHeader } from "../format/row-value.ts";
 import { RowKey } from "../memory/row-key.ts";
 import { nodeHash, rootHash, namespaceHash } from "./row-address.ts";
 
 const NODE_BYTES = 4;
+/** Header byte and 8 bytes. */
+const NUMBER_ROW_BYTES = 9;
 
 export class RowAddresses {
   private readonly _keyGroups: KeyGroupRange;
@@ -25,12 +28,18 @@ export class RowAddresses {
   private readonly _row: RowKey = new RowKey();
   private _stateId = -1;
   private _stateHasNamespaces = false;
+  private readonly _numberStates: ReadonlySet<number>;
+  private readonly _integerStates: ReadonlySet<number>;
   /** Of the key of the row that was selected last: what its key group is computed from. */
   keyHash = 0;
 
   constructor(keyGroups: KeyGroupRange, states: readonly StateSchema[]) {
     this._keyGroups = keyGroups;
     this._hasNamespaces = new Map(states.map(({ id, namespaces }) => [id, namespaces]));
+    const having = (...fingerprints: readonly string[]): ReadonlySet<number> =>
+      new Set(states.filter((state) => isOneOf(state, fingerprints)).map(({ id }) => id));
+    this._integerStates = having("i64");
+    this._numberStates = having("f64", "i64");
   }
 
   /** The row of a stored key; valid until the next call. `file` is for errors. */
@@ -62,6 +71,22 @@ export class RowAddresses {
     return row;
   }
 
+  /**
+   * Refuses a row that cannot be of the selected one's state: numbers are read and overwritten in the
+   * write buffer where they are, whatever their length.
+   */
+  checkRow(stored: Uint8Array, file: string): void {
+    if (!this._numberStates.has(this._stateId)) return;
+    const kind = checkRowHeader(stored);
+    const view = new DataView(stored.buffer, stored.byteOffset, stored.byteLength);
+    const isNumber =
+      stored.length === NUMBER_ROW_BYTES &&
+      kind === RowKind.value &&
+      (!this._integerStates.has(this._stateId) || isSafe(view));
+    if (isNumber) return;
+    throw new CorruptionError("a row of numbers is no number", file, 0);
+  }
+
   /** Rows come state by state: the last one is kept. */
   private _stateIdOf(key: Uint8Array, file: string): number {
     const at = STATE_ID_OFFSET;
@@ -83,6 +108,15 @@ export class RowAddresses {
     this._row.u8[1] = group & 0xff;
     return group;
   }
+}
+
+/** Whether a state has one row a key, of one of these serializers. */
+function isOneOf({ type, serializers }: StateSchema, fingerprints: readonly string[]): boolean {
+  return type !== "list" && type !== "map" && fingerprints.includes(serializers[0] ?? "");
+}
+
+function isSafe(row: DataView): boolean {
+  return Number.isSafeInteger(row.getInt32(5, true) * 4_294_967_296 + row.getUint32(1, true));
 }
 
 function hashOf(

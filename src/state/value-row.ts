@@ -33,6 +33,7 @@ const TWO_32 = 4_294_967_296;
 /** Units from a record to its value if the row key takes 16 bytes. */
 const SHORT_VALUE_UNITS = 4;
 /** Word 1 of a dirty value record whose row key takes 16 bytes. */
+const NUMBER_BYTES = 8;
 const PLAIN_SHORT_VALUE: number = 16 | (RowKind.value << ROW_HEADER_SHIFT);
 
 export abstract class ValueRowState<T> extends BufferedState {
@@ -128,8 +129,20 @@ export abstract class ValueRowState<T> extends BufferedState {
       return 0;
     }
     const unit = reference + 2 + ((row.length + 7) >>> 3);
+    if (this._form !== FORM_SERIALIZED) this._checkNumber(reference, unit);
     this._remember(reference, unit);
     return unit;
+  }
+
+  /** A stored row may be anything; a number is read and overwritten where it is. */
+  private _checkNumber(reference: number, unit: number): void {
+    const { buffer } = this;
+    const isNumber =
+      buffer.header(reference) === RowKind.value &&
+      buffer.valueBytes(reference) === NUMBER_BYTES &&
+      (this._form === FORM_F64 || Number.isSafeInteger(this._readAt(unit)));
+    if (isNumber) return;
+    throw new CorruptionError(`a value of state "${this.name}" is no number`, "row", 0);
   }
 
   private _remember(reference: number, unit: number): void {

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { typedFileError } from "../environment/typed-error.ts";
 import type { ReadableFile } from "../api/environment.ts";
 import { CorruptionError } from "../errors.ts";
-import { TableVerifier, openTableEnd } from "./table-verifier.ts";
+import { type TableVerifier, openTableVerifier } from "./table-verifier.ts";
 import { TaskStopped } from "./tasks.ts";
 import type { TaskContext, WorkerTasks } from "./tasks.ts";
 
@@ -47,18 +47,17 @@ async function reading<T>(
   }
 }
 
-async function verifyOpened(
+/** As the task, of a file that is open. */
+export async function verifyOpened(
   opened: ReadableFile,
-  request: WorkerTasks["verifyFile"]["request"],
-  context: TaskContext,
+  request: Omit<WorkerTasks["verifyFile"]["request"], "path">,
+  context: Pick<TaskContext, "checkStop">,
 ): Promise<WorkerTasks["verifyFile"]["response"]> {
   const { file, table } = request;
   requireLength(opened.sizeBytes, request.lengthBytes, file);
   const content = new ContentCheck();
   if (table !== undefined) {
-    await content.begin(
-      async () => new TableVerifier(await openTableEnd(opened, file), table, file),
-    );
+    await content.begin(() => openTableVerifier(opened, table, file));
   }
   const { sha256, lengthBytes } = await hashPieces(opened, context, content);
   requireLength(lengthBytes, request.lengthBytes, file);
@@ -109,7 +108,7 @@ class ContentCheck {
 /** Reads the next piece while one is hashed. */
 async function hashPieces(
   file: ReadableFile,
-  context: TaskContext,
+  context: Pick<TaskContext, "checkStop">,
   content?: ContentCheck,
 ): Promise<WorkerTasks["hashFile"]["response"]> {
   const hash = createHash("sha256");

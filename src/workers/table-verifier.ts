@@ -6,27 +6,40 @@
 import type { ReadableFile } from "../api/environment.ts";
 import { CorruptionError } from "../errors.ts";
 import {
+  type DecodeBlock,
   type TableEnd,
   checkIndex,
   locateTableEnd,
   readTableEnd,
 } from "../format/leveldb-table-end.ts";
 import { type TableClaims, TableWalk } from "../format/leveldb-table-walk.ts";
-import { BLOCK_TRAILER_BYTES, TABLE_FOOTER_BYTES, readFooter } from "../format/leveldb-table.ts";
+import {
+  BLOCK_TRAILER_BYTES,
+  TABLE_FOOTER_BYTES,
+  decodeBlock,
+  decodeHashedBlock,
+  readFooter,
+} from "../format/leveldb-table.ts";
 
 /** Most often everything after the data blocks; longer ends take a second read. */
 const END_BYTES = 98_304;
 
-/** Reads and verifies what follows the data blocks. */
-export async function openTableEnd(table: ReadableFile, file: string): Promise<TableEnd> {
+/** Reads and checks what follows the data blocks. */
+async function openTableEnd(
+  table: ReadableFile,
+  decode: DecodeBlock,
+  file: string,
+): Promise<TableEnd> {
   const { sizeBytes } = table;
   let start = Math.max(0, sizeBytes - END_BYTES);
   let bytes = await table.read(start, sizeBytes - start);
   const footer = bytes.subarray(Math.max(0, bytes.length - TABLE_FOOTER_BYTES));
   const handles = readFooter(footer, sizeBytes, file);
   for (;;) {
-    const dataEnd = locateTableEnd(bytes, sizeBytes, handles, file);
-    if (dataEnd >= start) return readTableEnd(bytes, sizeBytes, dataEnd, handles.index, file);
+    const dataEnd = locateTableEnd(bytes, sizeBytes, handles, decode, file);
+    if (dataEnd >= start) {
+      return readTableEnd(bytes, sizeBytes, dataEnd, handles.index, decode, file);
+    }
     start = dataEnd; // Smaller each time: it stops at the filter.
     bytes = await table.read(start, sizeBytes - start);
     if (bytes.length !== sizeBytes - start) {
@@ -41,7 +54,17 @@ export async function checkTableEnd(
   largest: Uint8Array | undefined,
   file: string,
 ): Promise<void> {
-  checkIndex(await openTableEnd(table, file), largest, file);
+  checkIndex(await openTableEnd(table, decodeBlock, file), largest, file);
+}
+
+/** What verifies a table as all its bytes are hashed. */
+export async function openTableVerifier(
+  table: ReadableFile,
+  claims: TableClaims,
+  file: string,
+): Promise<TableVerifier> {
+  const end = await openTableEnd(table, decodeHashedBlock, file);
+  return new TableVerifier(end, claims, file);
 }
 
 /** Takes the bytes of a file, piece by piece from its start. */

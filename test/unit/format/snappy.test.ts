@@ -43,4 +43,12 @@ describe("decodeSnappy", () => {
       assert.throws(() => decode(...bytes), CorruptionError, what);
     }
   });
+
+  test("allocates nothing for a length that the input cannot give", () => {
+    const bomb = Uint8Array.of(0x80, 0x80, 0x80, 0x20, 0, 97); // 64 MiB in six bytes.
+    assert.throws(() => decodeSnappy(bomb, 67_108_864, "f"), CorruptionError);
+    // What it can give: a copy of 64 bytes takes three.
+    const copies = Array.from({ length: 100 }, () => [(63 << 2) | 2, 1, 0]).flat();
+    assert.equal(decodeSnappy(Uint8Array.of(0x81, 50, 0, 97, ...copies), 10_000, "f").length, 6401);
+  });
 });
