@@ -13,6 +13,7 @@ import { InvalidArgumentError, StorageError } from "../errors.ts";
 import { nodeEnvironment } from "../environment/node-environment.ts";
 import { systemCodeOf, typedFileError } from "../environment/typed-error.ts";
 import { DirectorySyncs } from "./directory-syncs.ts";
+import { linkRefusals } from "./link-refusals.ts";
 import { checkObjectName, isObjectName } from "./object-name.ts";
 import { RealFolders } from "./real-folders.ts";
 import { TemporaryFiles } from "./temporary-files.ts";
@@ -26,16 +27,6 @@ export interface FileSystemStorageOptions {
    */
   readonly transfer?: "link" | "copy" | undefined;
 }
-
-/** What says that a link is impossible here but a copy may do. */
-export const linkRefusals: ReadonlySet<string> = new Set([
-  "EXDEV",
-  "EPERM",
-  "EACCES",
-  "EMLINK",
-  "ENOTSUP",
-  "EOPNOTSUPP",
-]);
 
 /**
  * Checkpoints in the directory `root`, which is created if need be. `environment` is for tests: the

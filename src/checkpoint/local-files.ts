@@ -20,8 +20,8 @@ import type { TableClaims } from "../format/leveldb-table-walk.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import type { Verification } from "./base-reader.ts";
 import type { FileSink } from "./base-writer.ts";
-import { linkRefusals } from "./file-system-storage.ts";
 import { FILES_PREFIX, fileName } from "./layout.ts";
+import { linkRefusals } from "./link-refusals.ts";
 
 /** In the working directory. */
 export const LOCAL_FILES_NAME = "local";
