@@ -12,6 +12,7 @@ import { MIB, f64, fileSystemStorage, openKeyedStateBackend, utf8 } from "../../
 import type { KeyedStateBackend } from "../../src/index.ts";
 import { memoryEnvironment } from "../../src/testing/index.ts";
 import type { MemoryEnvironment } from "../../src/testing/index.ts";
+import { sample } from "../support/long-tests.ts";
 
 type Disk = MemoryEnvironment["fileSystem"];
 const local = "/work/local";
@@ -106,7 +107,8 @@ describe("local recovery", () => {
     const total = calm.operationCount;
     assert.ok(total > 100, "the job does too little to test anything");
     const seen = { used: 0, rejected: 0 };
-    for (let stopAt = 0; stopAt < total; stopAt++) {
+    const stops = sample([...Array(total).keys()], 5);
+    for (const stopAt of stops) {
       const { fileSystem } = memoryEnvironment();
       const progress = { acknowledged: 0 };
       fileSystem.onOperation = (_operation, _path, index) => {
@@ -128,7 +130,7 @@ describe("local recovery", () => {
         seen.rejected += stats.localRejectedFiles;
       }
     }
-    assert.ok(seen.used > 100 && seen.rejected > 0, JSON.stringify(seen));
+    assert.ok(seen.used > 20 && seen.rejected > 0, JSON.stringify(seen));
   }, 120_000);
 
   test("fails no checkpoint and no restore where its own files cannot be made, read or removed", async () => {

@@ -15,7 +15,7 @@ import { type ViolationKind, violationKinds } from "./violations.ts";
 
 describe("the life of a job", () => {
   test("keeps every promise, through power losses, in memory", async () => {
-    for (let seed = 1; seed <= 25; seed++) {
+    for (let seed = 1; seed <= 10; seed++) {
       const life = await runLife({ seed, operations: 80, backend: "memory", directory: "" });
       assert.deepEqual([...life.violations], [], `seed ${seed}: ${life.history.join(" ")}`);
       assert.ok(life.checkpoints > 0 && life.kills > 0);
@@ -23,7 +23,7 @@ describe("the life of a job", () => {
   });
 
   test("keeps every promise on the lsm backend", async () => {
-    for (let seed = 1; seed <= 2; seed++) {
+    for (let seed = 1; seed <= 1; seed++) {
       const directory = temporaryDirectory();
       const life = await runLife({ seed, operations: 25, backend: "lsm", directory });
       assert.deepEqual([...life.violations], [], `seed ${seed}: ${life.history.join(" ")}`);
