@@ -16,7 +16,7 @@ import { attemptAll, faultsOf, listingOf } from "./run-case.ts";
 
 /** A sample of them; `npm run check:hostile` takes all. */
 export function defineHostileTests(all: readonly string[]): void {
-  const names = sample(all, 5);
+  const names = sample(all, 8);
   let host: StateHost;
   let parent: string;
 

@@ -13,6 +13,7 @@ import type {
 } from "../../src/index.ts";
 import { SavepointJob } from "../support/savepoint-job.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
+import { sample } from "../support/long-tests.ts";
 
 type Kind = "lsm" | "memory";
 
@@ -66,7 +67,7 @@ const trips: [Kind, Kind, SavepointFormat][] = [
 ];
 
 describe("a savepoint", () => {
-  test.each(trips)(
+  test.each(sample(trips, 2))(
     "from %s to %s, %s, holds everything up to the call, in a directory that can be moved",
     async (from, to, format) => {
       const place = new Place();

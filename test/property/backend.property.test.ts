@@ -12,6 +12,7 @@ import type { Key, KeyedStateBackend, KeyedStateBackendOptions } from "../../src
 import { namesOf } from "../../src/testing/expect.ts";
 import { quickDirectory } from "../support/subjects.ts";
 import { Model, declareStates, modelKeys } from "./model.ts";
+import { isLong } from "../support/long-tests.ts";
 
 type Action = readonly [kind: (typeof kinds)[number], seed: number];
 const kinds = ["work", "work", "fill", "checkpoint", "cut", "prefetch", "restart", "keys"] as const;
@@ -148,7 +149,7 @@ const subjects: readonly (readonly [string, Partial<KeyedStateBackendOptions>, n
 ];
 
 const seed = Number(process.env["VARVE_SEED"] ?? 20_261_124);
-const numRuns = Number(process.env["VARVE_RUNS"] ?? 3);
+const numRuns = Number(process.env["VARVE_RUNS"] ?? (isLong ? 3 : 2));
 
 for (const [name, options, fillRows] of subjects) {
   test(`${name}: the backend is what plain objects would be`, { timeout: 600_000 }, async () => {

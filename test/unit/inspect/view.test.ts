@@ -31,6 +31,7 @@ import {
   write,
 } from "../../support/inspected-job.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
+import { sample } from "../../support/long-tests.ts";
 
 const backends = ["lsm", "memory"] as const;
 
@@ -64,7 +65,7 @@ describe("a checkpoint view", () => {
       await checkpoint();
       write(job, 1, 3);
       await checkpoint();
-      for (const [checkpointId, contents] of expected) {
+      for (const [checkpointId, contents] of sample([...expected], 3)) {
         await viewing(
           directory,
           async (view) => {
