@@ -47,6 +47,14 @@ export interface DrainTrace {
   byteCount?: number;
 }
 
+/** On `tracing:varve:materialization:*`: from the cut to stored. `error`: it is tried again later. */
+export interface MaterializationTrace {
+  /** Why it began. */
+  readonly trigger: "log-bytes" | "age" | "recovery-time";
+  uploadedBytes?: number;
+  totalBytes?: number;
+}
+
 /** On `varve:garbage-collection`: one attempt to delete what no retained checkpoint uses. */
 export interface GarbageCollectionEvent {
   /** Names of metadata objects and files that are gone. */
@@ -75,6 +83,9 @@ export const restoreTracing: TracingChannel<unknown, RestoreTrace> =
   tracingChannel("varve:restore");
 
 export const drainTracing: TracingChannel<unknown, DrainTrace> = tracingChannel("varve:drain");
+
+export const materializationTracing: TracingChannel<unknown, MaterializationTrace> =
+  tracingChannel("varve:materialization");
 
 /** Messages are GarbageCollectionEvent. */
 export const garbageCollectionChannel: Channel = channel("varve:garbage-collection");

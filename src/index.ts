@@ -6,6 +6,7 @@ export type {
   RestoreTarget,
   RestoreVerification,
 } from "./backend/options.ts";
+export type { ChangelogOptions } from "./backend/changelog-options.ts";
 export type { LsmTuning } from "./backend/memory-plan.ts";
 export { openCheckpointCoordinator } from "./job/open-coordinator.ts";
 export type { CheckpointCoordinatorOptions } from "./job/open-coordinator.ts";

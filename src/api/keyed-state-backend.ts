@@ -25,7 +25,11 @@ export interface KeyGroupRange {
 export type JsonValue =
   null | boolean | number | string | readonly JsonValue[] | { readonly [name: string]: JsonValue };
 
-export type CheckpointPolicy = "full" | "incremental";
+/**
+ * `full`: each checkpoint uploads everything. `incremental`: only files that are new. `changelog`: the
+ * net changes since the last one, while a new base is made in the background.
+ */
+export type CheckpointPolicy = "full" | "incremental" | "changelog";
 
 /** An immutable stored file: its own random id, length and SHA-256 (64 hexadecimal digits). */
 export interface SharedFile {
@@ -54,22 +58,47 @@ export interface BaseHandle {
   readonly fileCount: number;
 }
 
+/**
+ * The first `lengthBytes` of a changelog segment, and their SHA-256. The file may be longer: it takes
+ * later checkpoints, which name it with a greater length.
+ */
+export interface SegmentHandle {
+  readonly id: string;
+  readonly lengthBytes: number;
+  readonly sha256: string;
+}
+
+/** The net changes after a base. */
+export interface ChangelogHandle {
+  /** The base holds exactly the changes up to it. */
+  readonly baseChangeNumber: number;
+  /** In the order of the changes; they may hold those of other backends too. */
+  readonly segments: readonly SegmentHandle[];
+}
+
 /** What one backend captured for a checkpoint: references to persisted bytes. Plain data. */
 export interface KeyedStateHandle {
   readonly keyGroups: KeyGroupRange;
-  /** Generation boundary: the base holds exactly the changes up to it. */
+  /** Generation boundary: base and log together hold exactly the changes up to it. */
   readonly changeNumber: number;
   readonly base: BaseHandle;
+  /** Absent: the base holds everything. */
+  readonly log?: ChangelogHandle | undefined;
   readonly states: readonly StateSchema[];
 }
 
 export interface SnapshotResult {
   readonly handle: KeyedStateHandle;
-  /** Every file the handle references, the file list included. */
+  /**
+   * Every file the handle references, the file list included. Changelog segments stand without length
+   * and hash (0, and zeros), since they grow.
+   */
   readonly files: readonly SharedFile[];
   /** Those of `files` that this snapshot uploaded. */
   readonly newFileIds: readonly string[];
   readonly uploadedBytes: number;
+  /** For people: where the time went. */
+  readonly phases?: Omit<CheckpointPhases, "sealMs" | "metadataMs"> | undefined;
 }
 
 /** A snapshot whose cut is made; what remains runs in the background. */
@@ -98,6 +127,25 @@ export interface RestoredCheckpoint {
   readonly parts: readonly RestoredPart[];
 }
 
+/**
+ * Where the time of a checkpoint went, in ms, one after the other but for `appendMs` and `syncMs`, which
+ * are 0 without a changelog, and `uploadMs`, which is 0 unless a base was made.
+ */
+export interface CheckpointPhases {
+  /** The synchronous part: the write buffer's generation is sealed. */
+  readonly sealMs: number;
+  /** Waiting for the append thread, or for the drain and the capture of the base. */
+  readonly cutMs: number;
+  /** Encoding and writing the changes that were not appended ahead. */
+  readonly appendMs: number;
+  /** The data sync of the segment. */
+  readonly syncMs: number;
+  /** Hashing and storing the files of a base. */
+  readonly uploadMs: number;
+  /** Until the metadata is durable. */
+  readonly metadataMs: number;
+}
+
 export interface CompletedCheckpoint {
   readonly checkpointId: number;
   readonly policy: CheckpointPolicy;
@@ -105,9 +153,13 @@ export interface CompletedCheckpoint {
   readonly durationMs: number;
   /** The synchronous part, in the call. */
   readonly pauseMs: number;
+  readonly phases: CheckpointPhases;
+  /** Bytes that this checkpoint added to the storage, those appended ahead of it included. */
   readonly uploadedBytes: number;
   /** Bytes of all files the checkpoint references. */
   readonly totalBytes: number;
+  /** Of those, bytes of the changelog that a restore replays. */
+  readonly logBytes: number;
   readonly newFileCount: number;
   readonly fileCount: number;
   /** Path or name of its metadata, for `restore`. */
@@ -149,6 +201,25 @@ export interface CompletedSavepoint {
 }
 
 /** Everything counts from open, unless it says otherwise. Sizes in bytes. */
+/** What policy "changelog" did so far. */
+export interface ChangelogStats {
+  /** Batches of changes, and rows in them; a row counts each time it is appended. */
+  readonly appends: number;
+  readonly appendedRows: number;
+  /** As stored: compressed, frames and indexes included. */
+  readonly appendedBytes: number;
+  /** Segment files begun. */
+  readonly segments: number;
+  /** Bytes of log that a restore of the newest checkpoint would replay. */
+  readonly logBytes: number;
+  /** Bases made in the background, and those that failed. */
+  readonly materializations: number;
+  readonly failedMaterializations: number;
+  readonly isMaterializing: boolean;
+  /** What a restore of the newest checkpoint would take, by rates measured in this process, in ms. */
+  readonly estimatedRecoveryMs: number;
+}
+
 export interface BackendStats {
   readonly backend: "memory" | "lsm";
   readonly memoryBudgetBytes: number;
@@ -186,6 +257,8 @@ export interface BackendStats {
   readonly localRejectedFiles: number;
   /** and that could not be kept there, used or removed. */
   readonly localFailures: number;
+  /** Undefined with another policy. */
+  readonly changelog: ChangelogStats | undefined;
   /** LZ4 codec in use: `lz4` (native), `lz4-napi`, or `none` until a worker needed one. */
   readonly compressionCodec: string;
 }

@@ -156,31 +156,41 @@ export class Checkpointing {
       await before;
       // From here on the checkpoint may become durable: it is no longer abortable.
       signal.throwIfAborted();
+      const commitMs = this.#environment.clock.monotonicMs();
       const result = await this.#store.commit({
         checkpointId,
         policy: this.#policy,
         snapshots: [snapshot],
         userMetadata: metadata,
-        timing: { startMs, pauseMs: trace.pauseMs ?? 0 },
+        timing: { startMs, pauseMs: trace.pauseMs ?? 0, phases: snapshot.phases },
       });
-      return { snapshot, result };
+      return { snapshot, result, commitMs };
     })();
     this.#turn = committed.catch(() => undefined);
-    const { snapshot, result } = await committed;
+    const { snapshot, result, commitMs } = await committed;
     const { uploadedBytes, newFileIds, files, handle } = snapshot;
+    const endMs = this.#environment.clock.monotonicMs();
+    const pauseMs = trace.pauseMs ?? 0;
     this.completed++;
     this.uploadedBytes += uploadedBytes;
-    const totalBytes = handle.base.totalBytes + handle.base.fileList.lengthBytes;
+    const logBytes = (handle.log?.segments ?? []).reduce((sum, one) => sum + one.lengthBytes, 0);
+    const totalBytes = handle.base.totalBytes + handle.base.fileList.lengthBytes + logBytes;
     trace.uploadedBytes = uploadedBytes;
     trace.totalBytes = totalBytes;
     trace.completionNumber = result.completionNumber;
     return {
       checkpointId,
       policy: this.#policy,
-      durationMs: this.#environment.clock.monotonicMs() - startMs,
-      pauseMs: trace.pauseMs ?? 0,
+      durationMs: endMs - startMs,
+      pauseMs,
+      phases: {
+        ...(snapshot.phases ?? { cutMs: 0, appendMs: 0, syncMs: 0, uploadMs: 0 }),
+        sealMs: pauseMs,
+        metadataMs: endMs - commitMs,
+      },
       uploadedBytes,
       totalBytes,
+      logBytes,
       newFileCount: newFileIds.length,
       fileCount: files.length,
       location: result.location,

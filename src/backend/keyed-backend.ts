@@ -294,6 +294,7 @@ export class BufferedKeyedStateBackend implements KeyedStateBackend {
       localFiles: local?.localFiles ?? 0,
       localRejectedFiles: local?.localRejectedFiles ?? 0,
       localFailures: local?.localFailures ?? 0,
+      changelog: tierStats.changelog,
       compressionCodec: codecName(),
     };
   }

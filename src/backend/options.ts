@@ -7,6 +7,7 @@ import { resolveKeyGroups } from "../common/key-group.ts";
 import { integerOption, refuseUnknownOptions } from "../common/options.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import type { LsmOptions } from "../lsm/level-database.ts";
+import { type ChangelogOptions, resolveChangelogOptions } from "./changelog-options.ts";
 import { type LsmTuning, MEMORY_BUDGET_BYTES_MIN, defaultLsmOptions } from "./memory-plan.ts";
 import { OpenStateHost, type StateHost, resolveEnvironment } from "./state-host.ts";
 
@@ -52,11 +53,14 @@ export interface KeyedStateBackendOptions {
    */
   readonly allowNonRestoredState?: readonly string[] | true | undefined;
   /**
-   * `full`: each checkpoint uploads everything. `incremental`: only files that are new; needs the
-   * lsm backend.
+   * `full`: each checkpoint uploads everything. `incremental`: only files that are new. `changelog`: the
+   * net changes, appended to a log, while a new base is made in the background now and then. The
+   * last two need the lsm backend. docs/checkpoints.md compares them.
    * @defaultValue "incremental" for lsm, "full" for memory
    */
   readonly policy?: CheckpointPolicy | undefined;
+  /** Tuning of policy "changelog". */
+  readonly changelog?: ChangelogOptions | undefined;
   /** Key groups of the whole job and of this backend. @defaultValue all of 128 */
   readonly keyGroups?: Partial<KeyGroupRange> | undefined;
   /**
@@ -105,6 +109,7 @@ export interface ResolvedOptions {
   readonly restoreMode: RestoreMode;
   readonly allowNonRestoredState: readonly string[] | true;
   readonly policy: CheckpointPolicy;
+  readonly changelog: ChangelogOptions;
   readonly keyGroups: KeyGroupRange;
   readonly retainedCheckpoints: number;
   readonly restoreVerification: RestoreVerification;
@@ -121,6 +126,7 @@ const optionNames: readonly (keyof KeyedStateBackendOptions)[] = [
   "restoreMode",
   "allowNonRestoredState",
   "policy",
+  "changelog",
   "keyGroups",
   "memoryBudgetBytes",
   "host",
@@ -138,11 +144,15 @@ export function resolveOptions(options: KeyedStateBackendOptions): ResolvedOptio
   refuseUnknownOptions("openKeyedStateBackend", options, optionNames);
   const backend = oneOf("backend", options.backend ?? "lsm", ["lsm", "memory"]);
   const byDefault = backend === "lsm" ? "incremental" : "full";
-  const policy = oneOf("policy", options.policy ?? byDefault, ["full", "incremental"]);
-  if (backend === "memory" && policy === "incremental") {
+  const policies = ["full", "incremental", "changelog"] as const;
+  const policy = oneOf("policy", options.policy ?? byDefault, policies);
+  if (backend === "memory" && policy !== "full") {
     throw new InvalidArgumentError(
-      'policy "incremental" needs backend "lsm": the memory backend takes full checkpoints',
+      `policy "${policy}" needs backend "lsm": the memory backend takes full checkpoints`,
     );
+  }
+  if (options.changelog !== undefined && policy !== "changelog") {
+    throw new InvalidArgumentError(`changelog is for policy "changelog", not "${policy}"`);
   }
   const verification = options.restoreVerification ?? "before";
   const restoreVerification = oneOf("restoreVerification", verification, ["before", "behind"]);
@@ -171,7 +181,9 @@ export function resolveOptions(options: KeyedStateBackendOptions): ResolvedOptio
   }
   checkStorage(options.checkpointStorage);
   checkRestore(options.restore);
-  resolveLsmOptions(options.lsm ?? {}, MEMORY_BUDGET_BYTES_MIN); // The ranges, before anything is made.
+  // The ranges, before anything is made.
+  resolveLsmOptions(options.lsm ?? {}, MEMORY_BUDGET_BYTES_MIN);
+  resolveChangelogOptions(options.changelog ?? {}, MEMORY_BUDGET_BYTES_MIN);
   return {
     backend,
     workingDirectory,
@@ -180,6 +192,7 @@ export function resolveOptions(options: KeyedStateBackendOptions): ResolvedOptio
     restoreMode: oneOf("restoreMode", options.restoreMode ?? "no-claim", ["no-claim", "claim"]),
     allowNonRestoredState: resolveAllowed(options.allowNonRestoredState),
     policy,
+    changelog: options.changelog ?? {},
     keyGroups: resolveKeyGroups(options.keyGroups),
     retainedCheckpoints: integerOption(
       "retainedCheckpoints",

@@ -1,4 +1,9 @@
-import type { SavepointFormat, SnapshotResult, StateSchema } from "../api/keyed-state-backend.ts";
+import type {
+  ChangelogStats,
+  SavepointFormat,
+  SnapshotResult,
+  StateSchema,
+} from "../api/keyed-state-backend.ts";
 import type { Key } from "../api/state.ts";
 import type { FileSink } from "../checkpoint/base-writer.ts";
 
@@ -48,4 +53,6 @@ export interface TierStats {
   readonly clippedFiles: number;
   readonly clippedBytes: number;
   readonly unverifiedFiles: number;
+  /** Undefined without a changelog. */
+  readonly changelog?: ChangelogStats | undefined;
 }

@@ -23,7 +23,7 @@ import { loadFrameChecksum } from "../format/frame-checksum.ts";
 import { toHex } from "../format/hex.ts";
 import { checkUserMetadata, decodeMetadata, encodeMetadata } from "../format/metadata.ts";
 import type { BackendKind, CheckpointMetadata, WriterEpoch } from "../format/metadata.ts";
-import { encodeTiming } from "../format/timing.ts";
+import { type CheckpointTiming, encodeTiming } from "../format/timing.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import { CheckpointReader } from "./checkpoint-reader.ts";
 import { CompletionSequence } from "./completion-sequence.ts";
@@ -61,7 +61,8 @@ export interface CommitRequest {
   readonly snapshots: readonly SnapshotResult[];
   readonly userMetadata: JsonValue | undefined;
   /** When it was triggered, by the monotonic clock, and its synchronous part; for people. */
-  readonly timing?: { readonly startMs: number; readonly pauseMs: number } | undefined;
+  readonly timing?:
+    (Omit<CheckpointTiming, "durationMs"> & { readonly startMs: number }) | undefined;
 }
 
 export interface CommittedCheckpoint {
@@ -391,7 +392,7 @@ export class CheckpointStore implements AsyncDisposable {
   #timingOf({ timing }: CommitRequest): CheckpointMetadata["extensions"] {
     if (timing === undefined) return undefined;
     const durationMs = this.#options.environment.clock.monotonicMs() - timing.startMs;
-    return encodeTiming({ durationMs, pauseMs: timing.pauseMs });
+    return encodeTiming({ ...timing, durationMs });
   }
 
   #locationOf(name: string): string {

@@ -2,6 +2,7 @@
 // changes thousands of files of a million; bench/registry.ts guards it.
 //   T1. An id stands in the table at most once.
 //   T2. An id names one immutable byte sequence for ever: its length and SHA-256 never change.
+//       A changelog segment, which grows, stands here without either.
 //   T3. An index stays that of its file until the file is removed; then another file may get it.
 // Rows live in blocks that never move: growing copies nothing but the slots. A slot is an index + 1 and
 // the hash of its id: rows are far apart in memory, and are looked at only where the hash matches.

@@ -2,6 +2,7 @@
 // Page: docs/formats/checkpoint-metadata.md.
 import type {
   BaseHandle,
+  ChangelogHandle,
   JsonValue,
   KeyGroupRange,
   KeyedStateHandle,
@@ -10,6 +11,7 @@ import type {
 } from "../api/keyed-state-backend.ts";
 import { KEY_GROUPS_MAX } from "../common/key-group.ts";
 import { CorruptionError, UnsupportedFormatError } from "../errors.ts";
+import { SEGMENTS_MAX, SEGMENT_BYTES_MAX } from "./changelog-segment.ts";
 import { isHex } from "./hex.ts";
 import { isParsedJson } from "./metadata-json.ts";
 import type { CheckpointMetadata, WriterEpoch } from "./metadata.ts";
@@ -71,7 +73,7 @@ class SchemaReader {
       ),
       writerEpoch: this.#epoch(fields["writerEpoch"]),
       createdAtMs: this.#integer(fields["createdAtMs"], "createdAtMs", 0),
-      policy: this.#oneOf(fields["policy"], "policy", ["full", "incremental"]),
+      policy: this.#oneOf(fields["policy"], "policy", ["full", "incremental", "changelog"]),
       backendKind: this.#oneOf(fields["backendKind"], "backendKind", ["lsm", "memory"]),
       handles: this.#handles(fields["handles"]),
       segments: this.#segments(fields["segments"]),
@@ -103,12 +105,42 @@ class SchemaReader {
   }
 
   #handle(value: unknown): KeyedStateHandle {
-    const fields = this.#object(value, "handle", ["keyGroups", "changeNumber", "base", "states"]);
+    const names = ["keyGroups", "changeNumber", "base", "states"];
+    const fields = this.#object(value, "handle", names, ["log"]);
+    const changeNumber = this.#integer(fields["changeNumber"], "changeNumber", 0);
+    const base = this.#base(fields["base"]);
+    const log = fields["log"] === undefined ? undefined : this.#log(fields["log"], changeNumber);
+    if (log !== undefined && base.kind === "canonical") {
+      this.#fail("log", "stands beside a canonical base");
+    }
     return {
       keyGroups: this.#keyGroups(fields["keyGroups"]),
-      changeNumber: this.#integer(fields["changeNumber"], "changeNumber", 0),
-      base: this.#base(fields["base"]),
+      changeNumber,
+      base,
+      ...(log === undefined ? {} : { log }),
       states: this.#states(fields["states"]),
+    };
+  }
+
+  #log(value: unknown, changeNumber: number): ChangelogHandle {
+    const fields = this.#object(value, "log", ["baseChangeNumber", "segments"]);
+    const name = "log.segments";
+    const segments = this.#array(fields["segments"], name, 1, SEGMENTS_MAX).map((item) => {
+      const segment = this.#object(item, "segment", ["id", "lengthBytes", "sha256"]);
+      const lengthBytes = segment["lengthBytes"];
+      return {
+        id: this.#hex(segment["id"], "segment.id", 32),
+        lengthBytes: this.#integer(lengthBytes, "segment.lengthBytes", 1, SEGMENT_BYTES_MAX),
+        sha256: this.#hex(segment["sha256"], "segment.sha256", 64),
+      };
+    });
+    if (new Set(segments.map(({ id }) => id)).size !== segments.length) {
+      this.#fail(name, "have an id twice");
+    }
+    const base = fields["baseChangeNumber"];
+    return {
+      baseChangeNumber: this.#integer(base, "log.baseChangeNumber", 0, changeNumber),
+      segments,
     };
   }
 

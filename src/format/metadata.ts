@@ -5,7 +5,12 @@
 //   A3. Decoding builds new objects field by field (metadata-schema.ts); nothing of the input's own
 //       shape survives but the user's metadata and the extensions, which are checked as well.
 import { createHash } from "node:crypto";
-import type { CheckpointPolicy, JsonValue, KeyedStateHandle } from "../api/keyed-state-backend.ts";
+import type {
+  ChangelogHandle,
+  CheckpointPolicy,
+  JsonValue,
+  KeyedStateHandle,
+} from "../api/keyed-state-backend.ts";
 import { assert } from "../common/assert.ts";
 import { KIB, MIB } from "../common/units.ts";
 import { CorruptionError, InvalidArgumentError, UnsupportedFormatError } from "../errors.ts";
@@ -46,7 +51,7 @@ export interface CheckpointMetadata {
   readonly policy: CheckpointPolicy;
   readonly backendKind: BackendKind;
   readonly handles: readonly KeyedStateHandle[];
-  /** Changelog segments; none in this version. */
+  /** Reserved, and empty: changelog segments stand in the handles. */
   readonly segments: readonly never[];
   readonly userMetadata: JsonValue | undefined;
   /** Fields that later versions may add without changing the meaning of the others. */
@@ -137,7 +142,7 @@ function canonicalJson(metadata: CheckpointMetadata): string {
     createdAtMs: metadata.createdAtMs,
     policy: metadata.policy,
     backendKind: metadata.backendKind,
-    handles: metadata.handles.map(({ keyGroups, changeNumber, base, states }) => ({
+    handles: metadata.handles.map(({ keyGroups, changeNumber, base, log, states }) => ({
       keyGroups: { max: keyGroups.max, first: keyGroups.first, last: keyGroups.last },
       changeNumber,
       base: {
@@ -150,6 +155,7 @@ function canonicalJson(metadata: CheckpointMetadata): string {
         totalBytes: base.totalBytes,
         fileCount: base.fileCount,
       },
+      log: log === undefined ? undefined : canonicalLog(log),
       states: states.map(({ name, id, type, serializers, namespaces }) => ({
         name,
         id,
@@ -162,4 +168,11 @@ function canonicalJson(metadata: CheckpointMetadata): string {
     userMetadata: metadata.userMetadata,
     extensions: metadata.extensions,
   });
+}
+
+function canonicalLog({ baseChangeNumber, segments }: ChangelogHandle): ChangelogHandle {
+  return {
+    baseChangeNumber,
+    segments: segments.map(({ id, lengthBytes, sha256 }) => ({ id, lengthBytes, sha256 })),
+  };
 }

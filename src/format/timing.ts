@@ -11,12 +11,27 @@ export interface CheckpointTiming {
   readonly durationMs: number;
   /** The synchronous part. */
   readonly pauseMs: number;
+  /** Where the time went; undefined if it is not told. */
+  readonly phases?: TimingPhases | undefined;
 }
 
-export function encodeTiming({ durationMs, pauseMs }: CheckpointTiming): {
+/** As `CheckpointPhases`, without what is not over yet when the metadata is written. */
+export interface TimingPhases {
+  readonly cutMs: number;
+  readonly appendMs: number;
+  readonly syncMs: number;
+  readonly uploadMs: number;
+}
+
+const phaseNames = ["cutMs", "appendMs", "syncMs", "uploadMs"] as const;
+
+export function encodeTiming({ durationMs, pauseMs, phases }: CheckpointTiming): {
   readonly [name: string]: JsonValue;
 } {
-  return { [NAME]: { durationMs: microseconds(durationMs), pauseMs: microseconds(pauseMs) } };
+  const all: { [name: string]: number } = { durationMs, pauseMs };
+  if (phases !== undefined) for (const name of phaseNames) all[name] = phases[name];
+  const rounded = Object.entries(all).map(([name, ms]) => [name, microseconds(ms)] as const);
+  return { [NAME]: Object.fromEntries(rounded) };
 }
 
 /** As no clock is finer. Never below 0. */
@@ -29,9 +44,13 @@ export function timingOf({ extensions }: CheckpointMetadata): CheckpointTiming |
   if (extensions === undefined || !Object.hasOwn(extensions, NAME)) return undefined;
   const timing = extensions[NAME];
   if (typeof timing !== "object" || timing === null) return undefined;
-  const { durationMs, pauseMs } = timing as { readonly [name: string]: JsonValue };
+  const fields = timing as { readonly [name: string]: JsonValue };
+  const { durationMs, pauseMs, cutMs, appendMs, syncMs, uploadMs } = fields;
   if (!isDuration(durationMs) || !isDuration(pauseMs)) return undefined;
-  return { durationMs, pauseMs };
+  const hasPhases =
+    isDuration(cutMs) && isDuration(appendMs) && isDuration(syncMs) && isDuration(uploadMs);
+  const phases = hasPhases ? { cutMs, appendMs, syncMs, uploadMs } : undefined;
+  return { durationMs, pauseMs, ...(phases === undefined ? {} : { phases }) };
 }
 
 function isDuration(value: JsonValue | undefined): value is number {

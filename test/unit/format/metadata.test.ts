@@ -100,7 +100,7 @@ describe("checkpoint metadata", () => {
       found: "version 7",
     });
     const replacements = [
-      ['"policy":"incremental"', '"policy":"changelog"', '"changelog"'],
+      ['"policy":"incremental"', '"policy":"journal"', '"journal"'],
       ['"backendKind":"lsm"', '"backendKind":"rocks"', '"rocks"'],
       ['"kind":"sst-set"', '"kind":"btree"', '"btree"'],
       ['"type":"value"', '"type":"heap"', '"heap"'],
