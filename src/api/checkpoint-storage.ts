@@ -25,6 +25,12 @@ export interface CheckpointStorage {
   putFile(name: string, localPath: string, options?: PutOptions): Promise<void>;
   /** Stores bytes under a new name. Never replaces. */
   putBytes(name: string, bytes: Uint8Array, options?: PutOptions): Promise<void>;
+  /**
+   * A path at which the name, which does not exist, may be created as a file that grows: appended to
+   * by another thread and synced. Whoever does so makes the name durable. Absent: objects are written
+   * whole, and each checkpoint of policy "changelog" is an object of its own.
+   */
+  pathForAppending?(name: string): Promise<string>;
   /** Atomically creates, or reports that the name exists: the fence of D7. */
   createIfAbsent(name: string, bytes: Uint8Array): Promise<"created" | "exists">;
   /** Atomically creates or replaces. Only for hints: losing it must lose nothing. */

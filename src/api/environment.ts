@@ -15,6 +15,8 @@ export interface WritableFile {
   write(bytes: Uint8Array): Promise<void>;
   /** Resolves when every byte written before this call is durable. Never repeat a failed sync. */
   sync(): Promise<void>;
+  /** As `sync`, without what reading does not need, such as times: cheaper for a file that grows. */
+  syncData(): Promise<void>;
   close(): Promise<void>;
 }
 

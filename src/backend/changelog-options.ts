@@ -10,10 +10,10 @@ export interface ChangelogOptions {
    */
   readonly segmentBytes?: number | undefined;
   /**
-   * Changed rows are appended ahead of the checkpoint once there are so many bytes of them, so that
-   * little is left to write at the cut. Less means shorter checkpoints; more means that a row that
-   * changes often is logged less often. 512 KiB to 1 GiB.
-   * @defaultValue a sixteenth of the memory budget, at least 1 MiB, at most 64 MiB
+   * Changed rows are appended ahead of the checkpoint once there are so many bytes of them in memory,
+   * so that little is left to write at the cut. The size grows by itself, up to an eighth of the write
+   * buffer, while rows change again soon after, which would be logged twice. 512 KiB to 1 GiB.
+   * @defaultValue 1 MiB
    */
   readonly earlyAppendBytes?: number | undefined;
   /**
@@ -67,11 +67,10 @@ export function resolveChangelogOptions(
   refuseUnknownOptions("changelog", options, names);
   const integer = (name: keyof ChangelogOptions, byDefault: number, min: number, max: number) =>
     integerOption(`changelog.${name}`, options[name], byDefault, min, max);
-  const early = Math.min(64 * MIB, Math.max(MIB, Math.floor(shareBytes / 16)));
   const log = Math.max(8 * MIB, Math.floor(shareBytes / 2));
   return {
     segmentBytes: integer("segmentBytes", 64 * MIB, 64 * KIB, 512 * MIB),
-    earlyAppendBytes: integer("earlyAppendBytes", early, 512 * KIB, 1024 * MIB),
+    earlyAppendBytes: integer("earlyAppendBytes", MIB, 512 * KIB, 1024 * MIB),
     materializationLogBytes: integer("materializationLogBytes", log, 64 * KIB, 65_536 * MIB),
     materializationIntervalMs: integer("materializationIntervalMs", 600_000, 100, 604_800_000),
     recoveryTimeObjectiveMs:

@@ -155,7 +155,7 @@ export class Checkpointing {
       const snapshot = await captured;
       await before;
       // From here on the checkpoint may become durable: it is no longer abortable.
-      signal.throwIfAborted();
+      this.#requireWanted(checkpointId, snapshot, signal);
       const commitMs = this.#environment.clock.monotonicMs();
       const result = await this.#store.commit({
         checkpointId,
@@ -195,6 +195,16 @@ export class Checkpointing {
       fileCount: files.length,
       location: result.location,
     };
+  }
+
+  #requireWanted(checkpointId: number, snapshot: SnapshotResult, signal: AbortSignal): void {
+    try {
+      signal.throwIfAborted();
+      this.#tier.requireWhole?.(checkpointId);
+    } catch (error) {
+      this.#store.abort(checkpointId, snapshot.newFileIds); // Nobody else knows of the files.
+      throw error;
+    }
   }
 
   #failed(checkpointId: number, cause: unknown, signal: AbortSignal | undefined): never {

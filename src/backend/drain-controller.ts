@@ -2,6 +2,7 @@
 //   D1. A drain takes everything sealed and not yet requested, in the order of generations.
 //   D2. A generation is marked drained only once LevelDB has acknowledged its batches.
 //   D3. A failed drain poisons.
+//   D4. With a changelog, a generation is marked drained only once it is appended, too (G3).
 import type { Clock } from "../api/environment.ts";
 import { drainTracing } from "../diagnostics.ts";
 import { BackPressureError } from "../errors.ts";
@@ -13,7 +14,21 @@ import type { BackendStatus } from "./backend-status.ts";
 /** Longest block of the main thread at a full buffer before a record is refused. */
 const HARD_STOP_MS = 10_000;
 
+/** A changelog that everything has to be in before it counts as drained. */
+export interface AppendGate {
+  /** Newest generation boundary that is appended; Infinity while there is nothing to append to. */
+  readonly appended: number;
+  /** Sees to it that everything up to the boundary, which is sealed, is appended. */
+  cover(boundary: number): void;
+  /** Resolves when no append is under way. Never rejects. */
+  settled(): Promise<void>;
+  /** Blocks until the boundary is appended; false if that cannot be, or takes longer. */
+  wait(boundary: number, timeoutMs: number): boolean;
+}
+
 export class DrainController {
+  /** Set once, before the first record. */
+  gate: AppendGate | undefined;
   readonly #store: LsmStore;
   readonly #buffer: WriteBuffer;
   readonly #status: BackendStatus;
@@ -53,6 +68,7 @@ export class DrainController {
   request(boundary: number): Promise<void> {
     const { ledger } = this.#buffer;
     if (boundary <= ledger.requested) return this.#inFlight;
+    this.gate?.cover(boundary);
     const chunks = ledger.extents(ledger.requested, boundary);
     ledger.requested = boundary;
     this.#inFlightBoundary = boundary;
@@ -83,14 +99,16 @@ export class DrainController {
   }
 
   #mark(boundary: number): void {
-    if (boundary > this.#buffer.ledger.drained) this.#buffer.markDrained(boundary);
+    const upTo = Math.min(boundary, this.gate?.appended ?? Infinity); // D4
+    if (upTo > this.#buffer.ledger.drained) this.#buffer.markDrained(upTo);
   }
 
-  /** Takes note of drains that ended while the event loop did not turn. */
+  /** Takes note of drains and appends that ended while the event loop did not turn. */
   poll(): void {
     const { ledger } = this.#buffer;
-    this.#mark(Math.min(this.#store.drainedBoundary, ledger.requested));
-    if (this.#wanted > ledger.requested && ledger.drained >= ledger.requested) {
+    const { drainedBoundary } = this.#store;
+    this.#mark(Math.min(drainedBoundary, ledger.requested));
+    if (this.#wanted > ledger.requested && drainedBoundary >= ledger.requested) {
       void this.request(this.#wanted);
     }
   }
@@ -110,8 +128,9 @@ export class DrainController {
       // Only the active generation is left: then it must go, however young.
       if (ledger.requested >= ledger.active - 1) this.#wanted = this.#buffer.seal();
       else this.#wanted = ledger.active - 1;
-      if (ledger.drained >= ledger.requested) void this.request(this.#wanted);
+      if (this.#store.drainedBoundary >= ledger.requested) void this.request(this.#wanted);
       await raceAbort(this.#inFlight, signal);
+      if (this.gate !== undefined) await raceAbort(this.gate.settled(), signal);
     }
     this.#status.throwIfRefused();
   }
@@ -134,12 +153,15 @@ export class DrainController {
 
   #waitForRoom(leftMs: number): void {
     const { ledger } = this.#buffer;
+    const isIdle = this.#store.drainedBoundary >= ledger.requested;
     if (ledger.requested >= ledger.active - 1 && ledger.drained >= ledger.requested) {
       this.#wanted = this.#buffer.seal();
     }
-    if (ledger.drained >= ledger.requested)
-      void this.request(Math.max(this.#wanted, ledger.active - 1));
-    const isDrained = leftMs > 0 && this.#store.waitDrained(ledger.requested, leftMs);
+    if (isIdle) void this.request(Math.max(this.#wanted, ledger.active - 1));
+    const isDrained =
+      leftMs > 0 &&
+      this.#store.waitDrained(ledger.requested, leftMs) &&
+      (this.gate?.wait(ledger.requested, leftMs) ?? true);
     const { failure } = this.#store;
     if (failure !== undefined) throw this.#status.poison(failure);
     if (!isDrained) {

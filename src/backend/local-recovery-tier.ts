@@ -19,7 +19,9 @@ export class LocalRecoveryTier implements Tier {
 
   begin(checkpointId: number, keeper: FileKeeper, signal: AbortSignal): Promise<SnapshotResult> {
     return this.#tier.begin(checkpointId, keeper, signal).then((snapshot) => {
-      this.#local.captured(checkpointId, snapshot.files);
+      // Changelog segments, which grow, are not kept.
+      const files = snapshot.files.filter(({ lengthBytes }) => lengthBytes > 0);
+      this.#local.captured(checkpointId, files);
       return snapshot;
     });
   }
@@ -40,6 +42,10 @@ export class LocalRecoveryTier implements Tier {
   abort(checkpointId: number): void {
     this.#tier.abort(checkpointId);
     this.#local.abort(checkpointId);
+  }
+
+  requireWhole(checkpointId: number): void {
+    this.#tier.requireWhole?.(checkpointId);
   }
 
   scanKeys(schema: StateSchema, namespace: Uint8Array | undefined): AsyncIterableIterator<Key> {

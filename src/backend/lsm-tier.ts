@@ -15,18 +15,23 @@ import type {
 } from "../api/keyed-state-backend.ts";
 import type { Key } from "../api/state.ts";
 import { assert } from "../common/assert.ts";
-import { type CapturedSst, type FileSink, writeSstSet } from "../checkpoint/base-writer.ts";
+import {
+  type CapturedSst,
+  type FileSink,
+  type WrittenSstSet,
+  writeSstSet,
+} from "../checkpoint/base-writer.ts";
 import { ClosedError } from "../errors.ts";
 import { toHex } from "../format/hex.ts";
 import type { CapturedSet } from "../lsm/capture.ts";
 import type { LsmStore } from "../lsm/lsm-store.ts";
 import { packKeys, unpackRows } from "../lsm/prefetch.ts";
-import { scanCapture } from "../lsm/scan.ts";
 import type { WriteBuffer } from "../memory/write-buffer.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import { DrainController, raceAbort } from "./drain-controller.ts";
 import { Enumerations, type KeySource } from "./enumerations.ts";
-import { keyOfRow, stateRanges } from "./key-scan.ts";
+import { capturedKeys } from "./captured-keys.ts";
+import { stateRanges } from "./key-scan.ts";
 import { tableReservedBytes } from "./memory-plan.ts";
 import type { BackgroundVerification } from "./background-verification.ts";
 import type { RestoredDatabase } from "./lsm-restore.ts";
@@ -110,6 +115,31 @@ export class LsmTier implements Tier {
     return result;
   }
 
+  /**
+   * A base for checkpoints to come, of everything up to this call. It builds on the confirmed base,
+   * which every checkpoint until then refers to, so that its files stay.
+   */
+  beginBase(signal: AbortSignal): {
+    readonly boundary: number;
+    readonly written: Promise<WrittenSstSet>;
+  } {
+    const reuse = new Map<number, SharedFile>();
+    this.#gatherReusable(0, "runtime", reuse);
+    const directory = this.#newDirectory("capture");
+    const boundary = this.#options.buffer.seal(); // T1
+    const captured = this.#capture(boundary, directory, new Set(reuse.keys()));
+    const nothing = (): void => undefined;
+    const before = this.#uploads;
+    const written = this.#uploadSet(captured, before, reuse, nothing, directory, signal);
+    this.#uploads = written.catch(nothing);
+    return { boundary, written };
+  }
+
+  /** The base is part of a confirmed checkpoint: the next one builds on it. */
+  adopt({ filesByNumber }: WrittenSstSet): void {
+    this.#confirmed = filesByNumber;
+  }
+
   beginSavepoint(
     format: SavepointFormat,
     sink: Promise<FileSink>,
@@ -151,6 +181,10 @@ export class LsmTier implements Tier {
   }
 
   /** Nothing leaves the backend before what it was restored from is verified: that one's B1. */
+  verified(signal: AbortSignal): Promise<void> {
+    return this.#verified(signal);
+  }
+
   async #verified(signal: AbortSignal): Promise<void> {
     const { verification } = this.#options;
     if (verification !== undefined) await raceAbort(verification.verified, signal);
@@ -192,6 +226,30 @@ export class LsmTier implements Tier {
     directory: string,
     signal: AbortSignal,
   ): Promise<SnapshotResult> {
+    const { clock } = this.#options.environment;
+    const startMs = clock.monotonicMs();
+    let capturedMs = startMs;
+    const noted = (): void => {
+      capturedMs = clock.monotonicMs();
+    };
+    captured.then(noted, () => undefined);
+    const written = await this.#uploadSet(captured, before, reuse, gatherLater, directory, signal);
+    this.#written.set(checkpointId, written.filesByNumber);
+    const cutMs = capturedMs - startMs;
+    const uploadMs = clock.monotonicMs() - capturedMs;
+    const phases = { cutMs, appendMs: 0, syncMs: 0, uploadMs };
+    const { files, newFileIds, uploadedBytes, base } = written;
+    return { handle: this.#handle(boundary, base), files, newFileIds, uploadedBytes, phases };
+  }
+
+  async #uploadSet(
+    captured: Promise<CapturedSet>,
+    before: Promise<unknown>,
+    reuse: ReadonlyMap<number, SharedFile>,
+    gatherLater: () => void,
+    directory: string,
+    signal: AbortSignal,
+  ): Promise<WrittenSstSet> {
     const { environment, storage, workers, discard } = this.#options;
     try {
       const set = await raceAbort(captured, signal);
@@ -206,12 +264,10 @@ export class LsmTier implements Tier {
         return { ...file, lengthBytes: file.sizeBytes, path: file.path ?? "" };
       });
       const { lastSequence, nextFile } = set;
-      const written = await writeSstSet(
+      return await writeSstSet(
         { lastSequence, nextFile, files, reuse },
         { storage, pool: workers, environment, discard, signal },
       );
-      this.#written.set(checkpointId, written.filesByNumber);
-      return { ...written, handle: this.#handle(boundary, written.base) };
     } finally {
       await this.#removeCapture(captured, directory);
     }
@@ -264,36 +320,22 @@ export class LsmTier implements Tier {
   ): KeySource {
     const { environment, keyGroups, buffer, status } = this.#options;
     const capture = this.#newDirectory("scan");
-    const directory = this.#newDirectory("view");
     const boundary = buffer.seal(); // The moment of the call, not of the first next().
     const captured = this.#capture(boundary, capture, new Set());
     captured.catch(() => undefined); // Reported by the iteration.
     let removed: Promise<void> | undefined;
-    const release = (): Promise<void> => {
-      released();
-      return (removed ??= this.#removeCapture(captured, capture));
-    };
-    const scan = async function* (): AsyncGenerator<Key, void, void> {
-      try {
-        const set = await captured;
-        const files = set.files.map((file) => ({ ...file, path: file.path ?? "" }));
-        const ranges = stateRanges(keyGroups, schema.id);
-        const view = { environment, directory, ranges, set: { ...set, files } };
-        for await (const entries of scanCapture(view)) {
-          status.throwIfRefused();
-          for (const [row] of entries) {
-            const key = keyOfRow(row, namespace);
-            if (key !== undefined) yield key;
-          }
-        }
-      } catch (error) {
-        status.throwIfRefused();
-        throw error;
-      } finally {
-        await release();
-      }
-    };
-    return { keys: scan(), release };
+    return capturedKeys({
+      environment,
+      directory: this.#newDirectory("view"),
+      ranges: stateRanges(keyGroups, schema.id),
+      namespace,
+      captured,
+      throwIfRefused: () => status.throwIfRefused(),
+      release: () => {
+        released();
+        return (removed ??= this.#removeCapture(captured, capture));
+      },
+    });
   }
 
   async prefetch(keys: readonly Key[]): Promise<void> {

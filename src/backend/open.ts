@@ -1,15 +1,11 @@
 // Opens a backend: options, lock, restore, tiers, in an order that undoes itself on failure.
-import { join } from "node:path";
 import type { Environment } from "../api/environment.ts";
 import type { KeyedStateBackend } from "../api/keyed-state-backend.ts";
 import { type CheckpointStore, openCheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import type { LocalFiles } from "../checkpoint/local-files.ts";
 import { type RestoreTrace, restoreTracing } from "../diagnostics.ts";
-import { typedFileError } from "../environment/typed-error.ts";
 import { InvalidArgumentError } from "../errors.ts";
-import { toHex } from "../format/hex.ts";
 import { lockDirectory } from "../lsm/directory-lock.ts";
-import { LsmStore } from "../lsm/lsm-store.ts";
 import { Epochs } from "../memory/epochs.ts";
 import type { ColdTier } from "../memory/buffer-contracts.ts";
 import { requireRoom } from "../memory/room.ts";
@@ -19,24 +15,16 @@ import { ScratchSource } from "../state/byte-source.ts";
 import { KeyContext } from "../state/key-context.ts";
 import type { StateHost as StatesHost } from "../state/state-core.ts";
 import { BackendStatus } from "./backend-status.ts";
-import { BackgroundVerification } from "./background-verification.ts";
 import { Checkpointing } from "./checkpointing.ts";
 import { BufferedKeyedStateBackend } from "./keyed-backend.ts";
-import { type RestoredDatabase, restoreDatabase } from "./lsm-restore.ts";
-import { LsmTier } from "./lsm-tier.ts";
+import { type CommonTierOptions, openLsmTier } from "./lsm-opening.ts";
 import { LocalRecoveryTier } from "./local-recovery-tier.ts";
-import { lsmReservedBytes } from "./memory-plan.ts";
-import { type RowsTarget, bufferTarget, loadRows, tierTarget } from "./row-restore.ts";
+import { type RowsTarget, bufferTarget, loadRows } from "./row-restore.ts";
 import { MemoryTier } from "./memory-tier.ts";
-import { obtainHost, openLocalFiles, spawnThread } from "./opening.ts";
-import {
-  type KeyedStateBackendOptions,
-  type ResolvedOptions,
-  resolveLsmOptions,
-  resolveOptions,
-} from "./options.ts";
+import { obtainHost, openLocalFiles } from "./opening.ts";
+import { type KeyedStateBackendOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { type RestorePart, type RestoreSource, findRestoreSource } from "./restore.ts";
-import { type RestorePlan, makeDatabase, planRestore } from "./table-restore.ts";
+import { ScratchDirectories } from "./scratch-directories.ts";
 import { Savepoints } from "./savepoints.ts";
 import { StateCatalog } from "./state-catalog.ts";
 import { type OpenStateHost, resolveMemoryBudget } from "./state-host.ts";
@@ -108,6 +96,7 @@ class Assembly {
   readonly #context: KeyContext;
   readonly #catalog: StateCatalog;
   readonly #changeNumberBase: number;
+  readonly #directories: ScratchDirectories;
   #buffer: WriteBuffer | undefined = undefined;
   #transient: TransientStates | undefined = undefined;
 
@@ -127,6 +116,7 @@ class Assembly {
     this.#source = source;
     this.#local = local;
     this.#undo = undo;
+    this.#directories = new ScratchDirectories(environment, options.workingDirectory);
     this.#catalog = new StateCatalog(source?.states ?? [], options.allowNonRestoredState);
     this.#changeNumberBase = source?.changeNumber ?? 0;
     this.#context = new KeyContext(options.keyGroups, new Epochs());
@@ -245,27 +235,9 @@ class Assembly {
     const { keyGroups } = this.#options;
     const environment = this.#environment;
     const local = this.#local;
-    await this.#withFetchDirectory((directory) =>
+    await this.#directories.withFetch((directory) =>
       loadRows({ parts, keyGroups, target, workers, environment, directory, local }),
     );
-  }
-
-  /** Gives `work` a new directory and removes it afterwards, whatever came of it. */
-  async #withFetchDirectory<T>(work: (directory: string) => Promise<T>): Promise<T> {
-    const directory = await this.#makeFetchDirectory();
-    try {
-      return await work(directory);
-    } finally {
-      await this.#environment.fileSystem.removeTree(directory);
-    }
-  }
-
-  async #makeFetchDirectory(): Promise<string> {
-    const directory = this.#newPath("fetch");
-    await this.#environment.fileSystem.makeDirectory(directory).catch((cause: unknown) => {
-      throw typedFileError(`create ${directory}`, cause);
-    });
-    return directory;
   }
 
   #discard(ids: readonly string[]): void {
@@ -273,7 +245,7 @@ class Assembly {
     this.#local?.discard(ids);
   }
 
-  #common(buffer: WriteBuffer) {
+  #common(buffer: WriteBuffer): CommonTierOptions {
     return {
       environment: this.#environment,
       workers: this.#host.workers,
@@ -289,103 +261,22 @@ class Assembly {
   }
 
   async #openLsm(shareBytes: number): Promise<Tier> {
-    const lsm = resolveLsmOptions(this.#options.lsm, shareBytes);
-    const reserved = lsmReservedBytes(lsm, shareBytes);
-    const { chunks } = this.#host;
-    chunks.changeReservedBytes(reserved);
-    this.#undo.add(() => chunks.changeReservedBytes(-reserved));
-    const directory = this.#newPath("db");
-    const { fileSystem } = this.#environment;
-    this.#undo.add(() => fileSystem.removeTree(directory));
-    const plan = planRestore(this.#source?.parts ?? [], this.#options.keyGroups.max);
-    // Ahead only where nothing else takes long: before damage is found it would be started in vain.
-    const isQuick = this.#options.restoreVerification === "behind";
-    const thread = isQuick ? spawnThread(this.#environment, this.#undo) : undefined;
-    const restored = await this.#buildDatabase(directory, plan, lsm.blockSizeBytes);
-    const store = await LsmStore.open({
-      environment: this.#environment,
-      directory,
-      lsm,
-      arena: chunks.arena,
-      thread,
-    });
-    this.#undo.add(() => store.close());
-    const isBehind = restored !== undefined && restored.unverified.length > 0;
-    const verification = isBehind ? this.#verifyBehind(restored) : undefined;
-    let tier: LsmTier | undefined;
-    const isNew = restored === undefined;
-    const cold: ColdTier = {
-      get isEmpty() {
-        return isNew && buffer.ledger.requested === 0;
-      },
-      getSync: (key) => store.getSync(key),
-    };
-    const buffer = this.#makeBuffer(cold, (boundary) => tier?.drains.sealed(boundary));
-    tier = new LsmTier({
-      ...this.#common(buffer),
-      store,
-      policy: this.#options.policy,
-      blockSizeBytes: lsm.blockSizeBytes,
-      restored,
-      verification,
-      prefetchTargets: (keys) => {
-        return this.#catalog.prefetchTargets(keys, new KeyContext(this.#options.keyGroups));
-      },
-      pin: (checkpointId, file) => this.#store.pin(checkpointId, file),
-      discard: (ids) => this.#discard(ids),
-    });
-    const opened = tier;
-    this.#undo.add(() => opened.close());
-    await this.#loadRows(plan.loaded, tierTarget(buffer, tier));
-    return tier;
-  }
-
-  /** Makes the database's directory from what is restored. */
-  async #buildDatabase(
-    directory: string,
-    { made, linked }: RestorePlan,
-    blockSizeBytes: number,
-  ): Promise<RestoredDatabase | undefined> {
-    if (made.length + linked.length === 0) return undefined;
-    const { keyGroups, restoreVerification: verification } = this.#options;
-    const request = {
-      environment: this.#environment,
-      workers: this.#host.workers,
-      parts: linked,
-      keyGroups,
-      directory,
-      verification,
+    return openLsmTier({
+      options: this.#options,
+      host: this.#host,
+      store: this.#store,
+      source: this.#source,
       local: this.#local,
-    };
-    if (made.length === 0 && verification === "behind") {
-      const fetchDirectory = await this.#makeFetchDirectory();
-      this.#undo.add(() => this.#environment.fileSystem.removeTree(fetchDirectory));
-      return restoreDatabase({ ...request, fetchDirectory });
-    }
-    return this.#withFetchDirectory((fetchDirectory) => {
-      if (made.length === 0) return restoreDatabase({ ...request, fetchDirectory });
-      return makeDatabase({ ...request, parts: made, fetchDirectory }, blockSizeBytes);
-    });
-  }
-
-  #verifyBehind({ unverified, fetchDirectory }: RestoredDatabase): BackgroundVerification {
-    const verification = new BackgroundVerification({
-      workers: this.#host.workers,
-      fileSystem: this.#environment.fileSystem,
+      undo: this.#undo,
       status: this.#status,
-      files: unverified,
-      directory: fetchDirectory,
-      onMismatch: async (id, error) => this.#local?.reject(id, error),
+      catalog: this.#catalog,
+      directories: this.#directories,
+      shareBytes,
+      changeNumberBase: this.#changeNumberBase,
+      makeBuffer: (cold, sealed) => this.#makeBuffer(cold, sealed),
+      common: (buffer) => this.#common(buffer),
+      discard: (ids) => this.#discard(ids),
+      loadRows: (parts, target) => this.#loadRows(parts, target),
     });
-    this.#undo.add(() => {
-      this.#status.startClosing(); // It stops with the backend, and if opening fails.
-      return verification.close();
-    });
-    return verification;
-  }
-
-  #newPath(kind: string): string {
-    const suffix = toHex(this.#environment.random.bytes(8));
-    return join(this.#options.workingDirectory, `${kind}-${suffix}`);
   }
 }

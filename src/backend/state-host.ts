@@ -1,5 +1,9 @@
 // What the backends of one process share: the memory budget, the arena, the worker pool.
 import type { Environment } from "../api/environment.ts";
+import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
+import { type Appender, openAppender } from "../changelog/append-thread.ts";
+import { LogWriter } from "../changelog/log-writer.ts";
+import { fileName } from "../checkpoint/layout.ts";
 import { integerOption, refuseUnknownOptions } from "../common/options.ts";
 import { nodeEnvironment } from "../environment/node-environment.ts";
 import { ClosedError, InvalidArgumentError } from "../errors.ts";
@@ -72,6 +76,9 @@ export function resolveEnvironment(environment: Environment | undefined): Enviro
 }
 
 export class OpenStateHost implements StateHost {
+  #appender: Promise<Appender> | undefined;
+  readonly #logWriters = new Map<string, Promise<LogWriter>>();
+  #exclusive: Promise<unknown> = Promise.resolve();
   readonly memoryBudgetBytes: number;
   readonly workers: WorkerPool;
   readonly environment: Environment;
@@ -97,8 +104,39 @@ export class OpenStateHost implements StateHost {
     this.#members--;
   }
 
+  /** Who appends to the changelog segments in a storage, which is open: one a process and storage. */
+  logWriter(storage: CheckpointStorage): Promise<LogWriter> {
+    let writer = this.#logWriters.get(storage.description);
+    if (writer === undefined) {
+      writer = this.#openLogWriter(storage);
+      this.#logWriters.set(storage.description, writer);
+      writer.catch(() => this.#logWriters.delete(storage.description)); // Told to who asked.
+    }
+    return writer;
+  }
+
+  async #openLogWriter(storage: CheckpointStorage): Promise<LogWriter> {
+    const { environment } = this;
+    this.#appender ??= openAppender(environment, this.chunks.arena);
+    return new LogWriter({
+      environment,
+      storage,
+      appender: await this.#appender,
+      nameOf: fileName,
+    });
+  }
+
+  /** Runs after what was asked for before has ended. */
+  exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#exclusive.then(work);
+    this.#exclusive = result.catch(() => undefined);
+    return result;
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
+    for (const writer of this.#logWriters.values()) await (await writer).close();
+    await (await this.#appender)?.close();
     await this.workers.close();
   }
 

@@ -30,6 +30,8 @@ export interface Tier {
   /** The snapshot's checkpoint is durable: its files may be built upon. */
   complete(checkpointId: number): void;
   abort(checkpointId: number): void;
+  /** Throws if files that the checkpoint names may be gone: it must not become durable. */
+  requireWhole?(checkpointId: number): void;
   scanKeys(schema: StateSchema, namespace: Uint8Array | undefined): AsyncIterableIterator<Key>;
   prefetch(keys: readonly Key[]): Promise<void>;
   readonly needsDrain: boolean;

@@ -113,6 +113,10 @@ class FileSystemStorage implements CheckpointStorage {
     options?.signal?.throwIfAborted();
   }
 
+  pathForAppending(name: string): Promise<string> {
+    return this.#doing(`begin ${name}`, () => this.#pathForWriting(name));
+  }
+
   async createIfAbsent(name: string, bytes: Uint8Array): Promise<"created" | "exists"> {
     return this.#doing(`create ${name}`, async () => {
       const path = await this.#pathForWriting(name);

@@ -212,16 +212,18 @@ export class MemoryFileSystem implements FileSystem {
     const checkOpen = (): void => {
       if (isClosed) throw systemError("EBADF", "write", path);
     };
+    const sync = async (): Promise<void> => {
+      checkOpen();
+      this.#operate("sync", path, () => file.sync());
+    };
     return {
       path,
       write: async (bytes) => {
         checkOpen();
         this.#operate("write", path, () => file.append(bytes));
       },
-      sync: async () => {
-        checkOpen();
-        this.#operate("sync", path, () => file.sync());
-      },
+      sync,
+      syncData: sync,
       close: async () => {
         isClosed = true;
       },

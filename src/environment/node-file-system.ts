@@ -40,6 +40,10 @@ class NodeWritableFile implements WritableFile {
     await this.#handle.sync();
   }
 
+  async syncData(): Promise<void> {
+    await this.#handle.datasync();
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;

@@ -1,11 +1,4 @@
-/** A chunk of a sealed generation in the arena. */
-export interface SealedChunk {
-  /** Index of the chunk in the arena. */
-  readonly chunk: number;
-  readonly generation: number;
-  /** Units in use, from the start of the chunk; records lie in them without gaps. */
-  readonly usedUnits: number;
-}
+import type { SealedChunk } from "../format/sealed-rows.ts";
 
 export interface DrainRequest {
   /** Generation boundary (int32): all dirty records of generations up to this one are drained. */

@@ -8,7 +8,7 @@ import { assert } from "../common/assert.ts";
 import { CHUNK_UNITS_SHIFT, RecordFlag } from "../format/row-record.ts";
 import { BatchWriter } from "./batch-writer.ts";
 import { listChunkKey, mergeAppendGroup } from "./drain-appends.ts";
-import { CollectedRows, collectRows } from "./drain-collect.ts";
+import { CollectedRows, collectRows } from "../format/sealed-rows.ts";
 import type { DrainRequest, DrainResult } from "./drain-request.ts";
 import { SortScratch, isSameKey, sortRows } from "./drain-sort.ts";
 import type { LevelDatabase } from "./level-database.ts";

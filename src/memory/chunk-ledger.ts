@@ -1,7 +1,10 @@
 // Which chunks a write buffer owns, to which generation each belongs, and how much of it is live.
 //   G1. Generations only grow; chunks enter in the order of their generations.
 //   G2. A chunk is given back only when nobody reads it any more: its generation is drained, or it
-//       is not handed to a drain or dump, and all of its records are superseded, moved or evicted.
+//       is not handed to a drain or dump, and all of its records are superseded, moved or evicted;
+//       and likewise for the append to a changelog.
+//   G3. While a changelog is written nothing is marked drained before it is appended: what is clean
+//       for the cold tier would otherwise be missing from the log.
 import { assert } from "../common/assert.ts";
 import { CHUNK_UNITS, CHUNK_UNITS_SHIFT } from "../format/row-record.ts";
 import type { ChunkPool } from "./chunk-pool.ts";
@@ -26,6 +29,10 @@ export class ChunkLedger {
   drained = 0;
   /** Everything up to it is handed to a drain or dump, or drained. */
   requested = 0;
+  /** Everything up to it is in the changelog; kept up to date only while there is one. */
+  appended = 0;
+  /** Everything up to it is handed to an append, or appended. */
+  appendRequested = 0;
   /** Where the next record goes, in units, and where its chunk ends. */
   position = 0;
   end = 0;
@@ -90,10 +97,31 @@ export class ChunkLedger {
     if (this.liveUnits[chunk] === 0) this.releaseIfUnread(chunk);
   }
 
-  /** Whether a drain or dump may still read the chunk. */
+  /** Whether a drain, dump or append may still read the chunk. */
   isRead(chunk: number): boolean {
     const generation = this.generation[chunk]!;
-    return generation > this.drained && generation <= this.requested;
+    if (generation > this.drained && generation <= this.requested) return true;
+    return generation > this.appended && generation <= this.appendRequested;
+  }
+
+  /** Everything up to `boundary` is in the changelog, or need not be. */
+  markAppended(boundary: number): void {
+    assert(boundary >= this.appended, "G3: appends went backwards");
+    this.appended = boundary;
+    this.appendRequested = Math.max(this.appendRequested, boundary);
+    this._releaseSuperseded();
+  }
+
+  /** No append reads any more: what was handed to one and failed is given up. */
+  endAppends(): void {
+    this.appended = this.appendRequested;
+    this._releaseSuperseded();
+  }
+
+  private _releaseSuperseded(): void {
+    for (const chunk of this.owned()) {
+      if (this.liveUnits[chunk] === 0 && chunk !== this._activeChunk) this.releaseIfUnread(chunk);
+    }
   }
 
   /** Counts `units` of a record as superseded, and gives the chunk back if that was the last. */
@@ -168,9 +196,7 @@ export class ChunkLedger {
       if (this.generation[chunk]! > boundary) undrained++;
     }
     this.undrainedCount = undrained;
-    for (const chunk of this.owned()) {
-      if (this.liveUnits[chunk] === 0 && chunk !== this._activeChunk) this.releaseIfUnread(chunk);
-    }
+    this._releaseSuperseded();
   }
 
   /**

@@ -60,6 +60,8 @@ export class WriteBuffer {
   recycledChunks = 0;
   /** True while a record could use up the headroom: attend to it before the next key is set. */
   isPressed = false;
+  /** A generation is sealed at this many chunks, if not before. */
+  sealChunksMax: number = Infinity;
   /** Read hits in generations up to this one are copied forward: they are next to be recycled. */
   forwardUpTo = 0;
   private readonly _owner: BufferOwner;
@@ -333,7 +335,7 @@ export class WriteBuffer {
     assert(units <= CHUNK_UNITS, "a record is larger than a chunk");
     if (
       this.cold !== undefined &&
-      ledger.activeCount >= Math.max(1, this.pool.quota >> SEAL_SHIFT)
+      ledger.activeCount >= Math.min(this.sealChunksMax, Math.max(1, this.pool.quota >> SEAL_SHIFT))
     ) {
       this._owner.generationSealed(this.seal());
     }

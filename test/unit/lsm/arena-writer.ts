@@ -8,7 +8,7 @@ import {
   RecordFlag,
   recordUnits,
 } from "../../../src/format/row-record.ts";
-import type { SealedChunk } from "../../../src/lsm/drain-request.ts";
+import type { SealedChunk } from "../../../src/format/sealed-rows.ts";
 
 export class ArenaWriter {
   readonly arena: SharedArrayBuffer;

@@ -1,13 +1,21 @@
-// Which records of the arena a drain has to write: the newest of each key up to a boundary.
+// Which records of the arena a drain or an append has to write: the newest of each key up to a boundary.
 // Hot: module functions over typed arrays, no allocation per record. Guarded by bench/.
 //
 // The owner goes on writing while this reads. Of a sealed record it only ever changes word 3, from 0
 // to a generation above every boundary that was requested, and either value says "take it".
 import { assert } from "../common/assert.ts";
-import { CHUNK_UNITS, CHUNK_UNITS_SHIFT, RecordFlag } from "../format/row-record.ts";
-import type { SealedChunk } from "./drain-request.ts";
+import { CHUNK_UNITS, CHUNK_UNITS_SHIFT, RecordFlag } from "./row-record.ts";
 
-/** References of the records to drain. Reused by the next drain. */
+/** A chunk of a sealed generation in the arena. */
+export interface SealedChunk {
+  /** Index of the chunk in the arena. */
+  readonly chunk: number;
+  readonly generation: number;
+  /** Units in use, from the start of the chunk; records lie in them without gaps. */
+  readonly usedUnits: number;
+}
+
+/** References of the records to write. Reused by the next drain. */
 export class CollectedRows {
   references: Int32Array<ArrayBuffer> = new Int32Array(65_536);
   count = 0;
@@ -34,7 +42,7 @@ export function collectRows(
   rows.appendCount = 0;
   const ordered = [...chunks].sort((left, right) => left.generation - right.generation);
   for (const { chunk, generation, usedUnits } of ordered) {
-    assert(generation <= boundary, "a chunk to drain is of a later generation than the boundary");
+    assert(generation <= boundary, "a chunk to read is of a later generation than the boundary");
     assert(usedUnits <= CHUNK_UNITS, "a chunk is used beyond its end");
     collectChunk(words, chunk << CHUNK_UNITS_SHIFT, usedUnits, boundary, rows);
   }

@@ -1,0 +1,259 @@
+// The log of one backend: batches without a gap, from a cut on.
+//   H1. A batch begins where the one before ended. Boundaries and change numbers only grow.
+//   H2. It is over once an append failed, or a segment was given up before all batches of this backend
+//       in it were synced. Nothing is appended then.
+//   H3. While a batch is being read from the arena its chunks stay: the ledger knows what was handed
+//       over, and hears of the end only when nothing is under way any more.
+import type { KeyGroupRange, SegmentHandle } from "../api/keyed-state-backend.ts";
+import type { Clock } from "../api/environment.ts";
+import type { Appended, LogWriter, Segment } from "../changelog/log-writer.ts";
+import { ProgressBlock } from "../changelog/progress-block.ts";
+import { assert } from "../common/assert.ts";
+import { StorageError } from "../errors.ts";
+import type { WriteBuffer } from "../memory/write-buffer.ts";
+
+export interface ChainOptions {
+  readonly writer: LogWriter;
+  readonly buffer: WriteBuffer;
+  readonly clock: Clock;
+  readonly keyGroups: KeyGroupRange;
+  readonly changeNumberBase: number;
+  readonly segmentBytes: number;
+  /** Something was appended: what waits for it may go on. */
+  readonly onAppended: () => void;
+}
+
+/** A segment with batches of this backend. */
+interface ChainSegment {
+  readonly id: string;
+  /** Undefined: restored, and not appended to. */
+  readonly segment: Segment | undefined;
+  readonly restored: SegmentHandle | undefined;
+  /** Change number of the newest batch in it, and where that ends. */
+  lastChange: number;
+  endBytes: number;
+  /** Bytes of batches of this backend. */
+  ownBytes: number;
+}
+
+/** What a checkpoint says of the log. */
+export interface LogPart {
+  readonly segments: readonly SegmentHandle[];
+  /** Bytes of batches that a restore replays. */
+  readonly logBytes: number;
+}
+
+export class ChangelogChain {
+  readonly startChange: number;
+  readonly #options: ChainOptions;
+  readonly #progress = new ProgressBlock();
+  #segments: ChainSegment[];
+  #boundary: number;
+  #change: number;
+  #newest: Promise<Appended> | undefined;
+  #underWay = 0;
+  #isOver = false;
+  appends = 0;
+  appendedRows = 0;
+  appendedBytes = 0;
+
+  /**
+   * Everything up to `boundary`, which is sealed, is in the base or in the restored segments; `change`
+   * is the change number where the next batch begins, `startChange` where the first one began.
+   */
+  constructor(
+    options: ChainOptions,
+    boundary: number,
+    change: number,
+    startChange: number = change,
+    restored: readonly SegmentHandle[] = [],
+  ) {
+    this.#options = options;
+    this.#boundary = boundary;
+    this.#change = change;
+    this.startChange = startChange;
+    this.#segments = restored.map((handle) => ({
+      id: handle.id,
+      segment: undefined,
+      restored: handle,
+      lastChange: change,
+      endBytes: handle.lengthBytes,
+      ownBytes: handle.lengthBytes,
+    }));
+    options.buffer.ledger.markAppended(boundary);
+    options.writer.prepare();
+  }
+
+  /** Whether it can go on (H2). */
+  get isWhole(): boolean {
+    if (this.#isOver) return false;
+    const last = this.#segments.at(-1);
+    return last === undefined || last.segment?.isAbandoned !== true || isCovered(last);
+  }
+
+  /** Nothing of it is being read any more. */
+  get isIdle(): boolean {
+    return this.#underWay === 0;
+  }
+
+  /** Newest boundary that is appended; Infinity once it is over, when nothing needs to be. */
+  get appended(): number {
+    this.#poll();
+    if (this.#isOver && this.isIdle) return Infinity;
+    return this.#options.buffer.ledger.appended;
+  }
+
+  /** Appends what changed since the last batch; `boundary` is sealed. Rejects with a typed error. */
+  append(boundary: number, isSynced: boolean): Promise<Appended> {
+    if (!this.isWhole) return Promise.reject(givenUp());
+    assert(boundary > this.#boundary, "H1: a batch of nothing");
+    const { buffer, keyGroups, changeNumberBase, writer, segmentBytes } = this.#options;
+    const { ledger } = buffer;
+    const chunks = ledger.extents(this.#boundary, boundary);
+    ledger.appendRequested = boundary; // H3
+    const afterChange = this.#change;
+    const upToChange = changeNumberBase + boundary;
+    this.#boundary = boundary;
+    this.#change = upToChange;
+    this.#underWay++;
+    const task = {
+      chunks,
+      boundary,
+      keyGroups,
+      afterChange,
+      upToChange,
+      progress: this.#progress.buffer,
+    };
+    const result = writer.append(task, isSynced, segmentBytes).then(
+      (appended) => this.#done(appended, upToChange),
+      (error: unknown) => this.#failed(error),
+    );
+    result.catch(() => undefined); // The next checkpoint tells, if nobody awaits this one.
+    this.#newest = result;
+    return result;
+  }
+
+  /** Sees to it that everything up to the boundary, which is sealed, is appended. */
+  cover(boundary: number): void {
+    if (boundary > this.#boundary && this.isWhole) void this.append(boundary, false);
+  }
+
+  #done(appended: Appended, upToChange: number): Appended {
+    const { segment, lengthBytes, endBytes } = appended;
+    let entry = this.#segments.at(-1);
+    if (entry?.id !== segment.id) {
+      const { id } = segment;
+      entry = { id, segment, restored: undefined, lastChange: 0, endBytes: 0, ownBytes: 0 };
+      this.#segments.push(entry);
+    }
+    assert(upToChange > entry.lastChange, "H1: batches went backwards");
+    entry.lastChange = upToChange;
+    entry.endBytes = endBytes;
+    entry.ownBytes += lengthBytes;
+    this.appends++;
+    this.appendedRows += appended.rowCount;
+    this.appendedBytes += lengthBytes;
+    this.#ended();
+    return appended;
+  }
+
+  #failed(error: unknown): never {
+    this.#isOver = true;
+    this.#ended();
+    throw error;
+  }
+
+  #ended(): void {
+    this.#underWay--;
+    this.#poll();
+    this.#giveBack();
+    this.#options.onAppended();
+  }
+
+  /** H3 */
+  #giveBack(): void {
+    if (this.#isOver && this.isIdle) this.#options.buffer.ledger.endAppends();
+  }
+
+  /** It is over: a checkpoint was given up that alone knew a segment. */
+  end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const last = this.#segments.at(-1)?.segment;
+    if (last !== undefined) this.#options.writer.abandon(last);
+    this.#giveBack();
+    this.#options.onAppended();
+  }
+
+  #poll(): void {
+    const { ledger } = this.#options.buffer;
+    const { appended } = this.#progress;
+    if (appended > ledger.appended) ledger.markAppended(appended);
+  }
+
+  /** The segments after a base, whose newest batch is `appended`. */
+  logAfter(baseChange: number, appended: Appended): LogPart {
+    const entries = this.#segments.slice(
+      0,
+      this.#segments.findIndex(({ id }) => id === appended.segment.id) + 1,
+    );
+    const segments: SegmentHandle[] = [];
+    let logBytes = 0;
+    for (const entry of entries) {
+      const isNewest = entry.id === appended.segment.id;
+      if (entry.lastChange <= baseChange && !isNewest) continue;
+      const handle = isNewest ? appended.synced : (entry.restored ?? entry.segment?.synced);
+      if (handle === undefined || (!isNewest && !isCovered(entry))) throw givenUp();
+      segments.push(handle);
+      logBytes += entry.ownBytes;
+    }
+    return { segments, logBytes };
+  }
+
+  /** Forgets segments that only hold what a base holds, but not the one that goes on. */
+  trim(baseChange: number): void {
+    const last = this.#segments.at(-1);
+    this.#segments = this.#segments.filter((one) => one === last || one.lastChange > baseChange);
+  }
+
+  names(id: string): boolean {
+    return this.#segments.some((segment) => segment.id === id);
+  }
+
+  get segmentCount(): number {
+    return this.#segments.length;
+  }
+
+  /** Never rejects. */
+  async settled(): Promise<void> {
+    this.#options.writer.flush();
+    await this.#newest?.catch(() => undefined);
+  }
+
+  /** Blocks until the boundary is appended; false if that cannot be, or takes longer. */
+  wait(boundary: number, timeoutMs: number): boolean {
+    const { writer, clock } = this.#options;
+    if (!writer.isThread) return this.appended >= boundary;
+    writer.flush();
+    const startMs = clock.monotonicMs();
+    for (;;) {
+      const changes = this.#progress.changes;
+      if (this.appended >= boundary) return true;
+      const leftMs = timeoutMs - (clock.monotonicMs() - startMs);
+      if (this.#progress.isFailed || leftMs <= 0) return false;
+      this.#progress.wait(changes, leftMs);
+    }
+  }
+}
+
+/** Whether what is durable of the segment holds all batches of this backend. */
+function isCovered({ restored, segment, endBytes }: ChainSegment): boolean {
+  return restored !== undefined || (segment?.synced?.lengthBytes ?? 0) >= endBytes;
+}
+
+function givenUp(): StorageError {
+  return new StorageError(
+    "a changelog segment was given up with changes in it; the next checkpoint holds everything",
+    { retriable: true },
+  );
+}

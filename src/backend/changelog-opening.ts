@@ -1,0 +1,97 @@
+// What opening a backend does about changelogs: replays those that were restored, whatever the policy
+// is now, and begins or goes on with one if the policy says so.
+import { join } from "node:path";
+import type { SharedFile } from "../api/keyed-state-backend.ts";
+import { openLog } from "../checkpoint/log-reader.ts";
+import type { BackendStatus } from "./backend-status.ts";
+import { resolveChangelogOptions } from "./changelog-options.ts";
+import { ChangelogTier, type RestoredLog } from "./changelog-tier.ts";
+import { LogReplay } from "./log-replay.ts";
+import type { RestoredDatabase } from "./lsm-restore.ts";
+import type { LsmTier, LsmTierOptions } from "./lsm-tier.ts";
+import type { ResolvedOptions } from "./options.ts";
+import type { RestorePart, RestoreSource } from "./restore.ts";
+import type { RowsTarget } from "./row-restore.ts";
+import type { OpenStateHost } from "./state-host.ts";
+
+export interface ChangelogOpening {
+  readonly options: ResolvedOptions;
+  readonly host: OpenStateHost;
+  readonly status: BackendStatus;
+  readonly lsm: LsmTier;
+  readonly tier: LsmTierOptions;
+  readonly shareBytes: number;
+}
+
+/** The tier of policy "changelog" over that of the LSM. */
+export async function openChangelogTier(opening: ChangelogOpening): Promise<ChangelogTier> {
+  const { options, host, lsm, tier, shareBytes } = opening;
+  const { environment, buffer, status, keyGroups, changeNumberBase, schemas, pin, discard } = tier;
+  return new ChangelogTier({
+    environment,
+    buffer,
+    status,
+    keyGroups,
+    changeNumberBase,
+    schemas,
+    pin,
+    discard,
+    lsm,
+    changelog: resolveChangelogOptions(options.changelog, shareBytes),
+    writer: await host.logWriter(options.checkpointStorage),
+    exclusive: (work) => host.exclusive(work),
+  });
+}
+
+export interface ReplayRequest {
+  readonly options: ResolvedOptions;
+  readonly host: OpenStateHost;
+  readonly parts: readonly RestorePart[];
+  readonly target: RowsTarget;
+  readonly changeNumberBase: number;
+  /** For fetched segments; exists, and is removed by the caller. */
+  readonly directory: string;
+}
+
+/** Replays all logs. Returns bytes a ms, or undefined if there was nothing to replay. */
+export async function replayLogs(request: ReplayRequest): Promise<number | undefined> {
+  const { options, host, target, changeNumberBase, directory } = request;
+  const { keyGroups, environment } = options;
+  const startMs = environment.clock.monotonicMs();
+  let bytes = 0;
+  for (const [index, { storage, handle }] of request.parts.entries()) {
+    if (handle.log === undefined) continue;
+    const own = join(directory, `log-${index}`);
+    await environment.fileSystem.makeDirectory(own);
+    const pool = host.workers;
+    const log = openLog({ storage, pool, environment, directory: own, handle, keyGroups });
+    await new LogReplay(target, keyGroups, changeNumberBase, handle).run(log);
+    for (const { lengthBytes } of handle.log.segments) bytes += lengthBytes;
+  }
+  const ms = environment.clock.monotonicMs() - startMs;
+  return bytes === 0 ? undefined : bytes / Math.max(1, ms);
+}
+
+/** What checkpoints go on from; undefined if the first one has to make a base. */
+export function resumableLog(
+  { keyGroups }: ResolvedOptions,
+  source: RestoreSource | undefined,
+  restored: RestoredDatabase | undefined,
+): RestoredLog | undefined {
+  const [part, ...others] = source?.parts ?? [];
+  if (part === undefined || others.length > 0 || restored === undefined) return undefined;
+  const { handle, isOwnStorage } = part;
+  const { base, log, changeNumber } = handle;
+  const { first, last, max } = handle.keyGroups;
+  const isSame = first === keyGroups.first && last === keyGroups.last && max === keyGroups.max;
+  const isWhole = base.kind === "sst-set" && restored.stored.size === base.fileCount;
+  if (!isOwnStorage || !isSame || !isWhole) return undefined;
+  const files: SharedFile[] = [base.fileList];
+  for (const { id, lengthBytes, sha256 } of restored.stored.values()) {
+    files.push({ id, lengthBytes, sha256 });
+  }
+  return {
+    base: { changeNumber: log?.baseChangeNumber ?? changeNumber, handle: base, files },
+    segments: log?.segments ?? [],
+  };
+}

@@ -1,0 +1,406 @@
+// The LSM backend with policy "changelog": a checkpoint is a base and the log of what changed since.
+//   C1. A checkpoint names a base that was cut within the chain of batches, at the end of one, and all
+//       batches after it.
+//   C2. While a chain goes on nothing is marked drained before it is appended (G3 of the ledger).
+//   C3. A chain ends when an append fails, or a checkpoint is given up that alone knows a segment of it.
+//       The next checkpoint then holds everything: it makes a base of its own, and a chain begins.
+//   C4. Every checkpoint names the segment that its newest batch is in, whatever the base holds: what is
+//       appended to is never deleted.
+//   C5. A base from the background is part of one checkpoint under way at most, and is the base of
+//       others once that one is confirmed. Until then they name the one before.
+import type {
+  ChangelogStats,
+  SavepointFormat,
+  SegmentHandle,
+  SnapshotResult,
+  StateSchema,
+} from "../api/keyed-state-backend.ts";
+import type { Key } from "../api/state.ts";
+import type { Appended, LogWriter } from "../changelog/log-writer.ts";
+import type { FileSink } from "../checkpoint/base-writer.ts";
+import { CheckpointAbortedError, StorageError } from "../errors.ts";
+import { segmentFile } from "../format/changelog-segment.ts";
+import type { WriteBuffer } from "../memory/write-buffer.ts";
+import { ChangelogChain } from "./changelog-chain.ts";
+import { ChainGate } from "./chain-gate.ts";
+import { raceAbort } from "./drain-controller.ts";
+import { EarlyAppends } from "./early-appends.ts";
+import {
+  type ConfirmedBase,
+  type LogState,
+  type MadeBase,
+  Materialization,
+  type MaterializationOptions,
+} from "./materialization.ts";
+import type { LsmTierOptions } from "./lsm-tier.ts";
+import type { FileKeeper, Tier, TierStats } from "./tier.ts";
+
+export interface ChangelogTierOptions
+  extends MaterializationOptions, Pick<LsmTierOptions, "keyGroups" | "schemas" | "pin"> {
+  readonly buffer: WriteBuffer;
+  readonly writer: LogWriter;
+}
+
+/** What was restored, if checkpoints may go on from it. */
+export interface RestoredLog {
+  readonly base: ConfirmedBase;
+  readonly segments: readonly SegmentHandle[];
+}
+
+/** A checkpoint under way. */
+interface Attempt {
+  readonly chain: ChangelogChain | undefined;
+  readonly keeper: FileKeeper;
+  /** Whether it captures a base itself. */
+  readonly makesBase: boolean;
+  /** Change number from which on it needs the log. */
+  readonly logFrom: number;
+  /** The base that it names and that is not the confirmed one; set once it is known. */
+  base: ConfirmedBase | undefined;
+  readonly made: MadeBase | undefined;
+  /** Segments that it names, and those of them that no confirmed checkpoint did. */
+  segments: readonly string[];
+  newSegments: readonly string[];
+  logBytes: number;
+}
+
+export class ChangelogTier implements Tier {
+  readonly kind = "lsm";
+  readonly #options: ChangelogTierOptions;
+  readonly #materialization: Materialization;
+  readonly #early: EarlyAppends;
+  /** Undefined until the first checkpoint. */
+  #chain: ChangelogChain | undefined;
+  #base: ConfirmedBase | undefined;
+  readonly #attempts = new Map<number, Attempt>();
+  readonly #confirmedSegments = new Set<string>();
+  /** Checkpoints under way whose segments may be gone. */
+  readonly #doomed = new Set<number>();
+  #logBytes = 0;
+  /** Bytes appended when the newest checkpoint was cut. */
+  #bytesBefore = 0;
+  readonly #past = { appends: 0, appendedRows: 0, appendedBytes: 0 };
+
+  constructor(options: ChangelogTierOptions) {
+    this.#options = options;
+    this.#early = new EarlyAppends(options.buffer, options.changelog.earlyAppendBytes);
+    this.#materialization = new Materialization(options);
+    options.lsm.drains.gate = new ChainGate(() => this.#chain);
+  }
+
+  /** Checkpoints go on from what was restored, all of which is sealed up to `boundary`. */
+  resume({ base, segments }: RestoredLog, boundary: number): void {
+    this.#base = base;
+    for (const { id } of segments) this.#confirmedSegments.add(id);
+    this.#logBytes = segments.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+    const { changeNumberBase } = this.#options;
+    this.#chain = this.#newChain(boundary, changeNumberBase, base.changeNumber, segments);
+  }
+
+  /** Rates of the restore that this backend began with, in bytes a ms. */
+  measured({ restore, replay }: { restore?: number; replay?: number | undefined }): void {
+    if (restore !== undefined) this.#materialization.restoreRate = restore;
+    if (replay !== undefined) this.#materialization.replayRate = replay;
+  }
+
+  #newChain(
+    boundary: number,
+    change: number,
+    startChange: number,
+    segments: readonly SegmentHandle[],
+  ): ChangelogChain {
+    const { writer, buffer, environment, keyGroups, changeNumberBase, changelog, lsm } =
+      this.#options;
+    const options = {
+      writer,
+      buffer,
+      clock: environment.clock,
+      keyGroups,
+      changeNumberBase,
+      segmentBytes: changelog.segmentBytes,
+      onAppended: () => lsm.drains.poll(),
+    };
+    return new ChangelogChain(options, boundary, change, startChange, segments);
+  }
+
+  /** The buffer sealed a generation by its size. Called in the middle of a record: posts messages only. */
+  sealed(boundary: number): void {
+    const { buffer, lsm } = this.#options;
+    if (this.#chain?.isWhole === true) {
+      this.#chain.cover(boundary);
+      this.#early.sealed();
+    }
+    // A drain is worth it for as much as without a log, and not for each early append.
+    const isMuch = buffer.ledger.undrainedCount * 8 >= buffer.pool.quota;
+    if (isMuch) lsm.drains.sealed(boundary);
+  }
+
+  begin(checkpointId: number, keeper: FileKeeper, signal: AbortSignal): Promise<SnapshotResult> {
+    const chain = this.#chain;
+    const base = this.#base;
+    const isUsable =
+      chain?.isWhole === true && base !== undefined && base.changeNumber >= chain.startChange; // C1
+    const isDue = keeper === "nobody" || this.#materialization.hasFailedForGood;
+    if (isDue || !isUsable || !this.#pinAll(checkpointId, keeper, chain, base)) {
+      return this.#beginWithBase(checkpointId, keeper, signal);
+    }
+    return this.#beginWithLog(checkpointId, keeper, chain, base, signal);
+  }
+
+  /** Keeps what the checkpoint names until it ends; a runtime does so by itself. */
+  #pinAll(
+    checkpointId: number,
+    keeper: FileKeeper,
+    chain: ChangelogChain,
+    base: ConfirmedBase,
+  ): boolean {
+    if (keeper !== "store") return true;
+    const segments = [...this.#confirmedSegments].filter((id) => chain.names(id));
+    const files = [...base.files, ...segments.map((id) => segmentFile({ id }))];
+    return files.every((file) => this.#options.pin(checkpointId, file));
+  }
+
+  /** C3: drain and capture, as with policy "incremental". */
+  #beginWithBase(
+    checkpointId: number,
+    keeper: FileKeeper,
+    signal: AbortSignal,
+  ): Promise<SnapshotResult> {
+    const { buffer, lsm, changeNumberBase } = this.#options;
+    this.#materialization.cancel();
+    const captured = lsm.begin(checkpointId, keeper, signal);
+    const boundary = buffer.ledger.active - 1; // Of the cut that was just made.
+    const isOver = this.#chain?.isWhole !== true;
+    // Not while an append of the old chain still reads: then the next checkpoint begins one.
+    if (isOver && (this.#chain?.isIdle ?? true)) this.#restart(boundary);
+    const attempt: Attempt = {
+      chain: this.#chain?.isWhole === true ? this.#chain : undefined,
+      keeper,
+      makesBase: true,
+      logFrom: changeNumberBase + boundary,
+      base: undefined,
+      made: undefined,
+      segments: [],
+      newSegments: [],
+      logBytes: 0,
+    };
+    this.#attempts.set(checkpointId, attempt);
+    this.#early.cut(boundary);
+    return captured.then((snapshot) => {
+      const { handle, files } = snapshot;
+      attempt.base = { changeNumber: changeNumberBase + boundary, handle: handle.base, files };
+      return snapshot;
+    });
+  }
+
+  #restart(boundary: number): void {
+    const before = this.#chain;
+    if (before !== undefined) {
+      this.#past.appends += before.appends;
+      this.#past.appendedRows += before.appendedRows;
+      this.#past.appendedBytes += before.appendedBytes;
+    }
+    const change = this.#options.changeNumberBase + boundary;
+    this.#bytesBefore = 0;
+    this.#chain = this.#newChain(boundary, change, change, []);
+  }
+
+  #beginWithLog(
+    checkpointId: number,
+    keeper: FileKeeper,
+    chain: ChangelogChain,
+    confirmed: ConfirmedBase,
+    signal: AbortSignal,
+  ): Promise<SnapshotResult> {
+    const { buffer, schemas, changeNumberBase } = this.#options;
+    const made = this.#materialization.take(); // C5
+    const boundary = buffer.seal();
+    const appended = chain.append(boundary, true);
+    this.#early.cut(boundary);
+    const attempt: Attempt = {
+      chain,
+      keeper,
+      makesBase: false,
+      logFrom: (made?.base ?? confirmed).changeNumber,
+      base: made?.base,
+      made,
+      segments: [],
+      newSegments: [],
+      logBytes: 0,
+    };
+    this.#attempts.set(checkpointId, attempt);
+    const cut = { changeNumber: changeNumberBase + boundary, states: schemas() };
+    return this.#finish(attempt, made?.base ?? confirmed, cut, appended, signal);
+  }
+
+  async #finish(
+    attempt: Attempt,
+    base: ConfirmedBase,
+    cut: { readonly changeNumber: number; readonly states: readonly StateSchema[] },
+    appending: Promise<Appended>,
+    signal: AbortSignal,
+  ): Promise<SnapshotResult> {
+    const { environment, lsm, keyGroups, discard } = this.#options;
+    const { clock } = environment;
+    const { made } = attempt;
+    const chain = attempt.chain!;
+    const startMs = clock.monotonicMs();
+    try {
+      const appended = await raceAbort(appending, signal);
+      const appendedMs = clock.monotonicMs() - startMs;
+      await lsm.verified(signal);
+      const { segments, logBytes } = chain.logAfter(base.changeNumber, appended);
+      attempt.segments = segments.map(({ id }) => id);
+      attempt.newSegments = attempt.segments.filter((id) => !this.#confirmedSegments.has(id));
+      attempt.logBytes = logBytes;
+      const logged = chain.appendedBytes - this.#bytesBefore;
+      this.#bytesBefore = chain.appendedBytes;
+      const { appendMs, syncMs } = appended;
+      const cutMs = Math.max(0, appendedMs - appendMs - syncMs);
+      return {
+        handle: {
+          keyGroups,
+          changeNumber: cut.changeNumber,
+          base: base.handle,
+          log: { baseChangeNumber: base.changeNumber, segments },
+          states: cut.states,
+        },
+        files: [...base.files, ...segments.map(segmentFile)],
+        newFileIds: [...(made?.written.newFileIds ?? []), ...attempt.newSegments],
+        uploadedBytes: logged + (made?.written.uploadedBytes ?? 0),
+        phases: { cutMs, appendMs, syncMs, uploadMs: 0 },
+      };
+    } catch (error) {
+      if (made !== undefined) discard(made.written.newFileIds); // Nobody heard of it.
+      throw error;
+    }
+  }
+
+  /** Throws if files that the checkpoint names may be gone: it must not become durable. */
+  requireWhole(checkpointId: number): void {
+    if (!this.#doomed.has(checkpointId)) return;
+    const cause = new StorageError(
+      "a checkpoint before it was given up, and its changelog segment",
+    );
+    throw new CheckpointAbortedError(checkpointId, "storage", { cause });
+  }
+
+  complete(checkpointId: number): void {
+    const { lsm } = this.#options;
+    lsm.complete(checkpointId);
+    const attempt = this.#attempts.get(checkpointId);
+    if (attempt !== undefined) {
+      for (const id of attempt.segments) this.#confirmedSegments.add(id);
+      if (attempt.made !== undefined) lsm.adopt(attempt.made.written);
+      if (attempt.base !== undefined) {
+        this.#base = attempt.base;
+        this.#materialization.confirmed(attempt.made);
+      }
+      this.#logBytes = attempt.logBytes;
+    }
+    for (const [id, { made }] of this.#attempts) {
+      if (id > checkpointId) continue;
+      if (id < checkpointId && made !== undefined) this.#materialization.dropped(made);
+      this.#forget(id);
+    }
+    this.#trim();
+    // A base that is being made builds on the confirmed one, which must not change meanwhile.
+    const isBaseUnderWay = [...this.#attempts.values()].some(({ makesBase }) => makesBase);
+    if (!isBaseUnderWay) this.#materialization.consider(this.#logState());
+  }
+
+  /** Forgets segments that neither a checkpoint under way nor one to come needs. */
+  #trim(): void {
+    const chain = this.#chain;
+    if (chain === undefined || this.#base === undefined) return;
+    const under = [...this.#attempts.values()].map(({ logFrom }) => logFrom);
+    chain.trim(Math.min(this.#base.changeNumber, ...under));
+    for (const id of this.#confirmedSegments) {
+      if (!chain.names(id)) this.#confirmedSegments.delete(id);
+    }
+  }
+
+  #forget(checkpointId: number): void {
+    this.#attempts.delete(checkpointId);
+    this.#doomed.delete(checkpointId);
+  }
+
+  abort(checkpointId: number): void {
+    const { lsm, discard } = this.#options;
+    lsm.abort(checkpointId);
+    const attempt = this.#attempts.get(checkpointId);
+    if (attempt === undefined) return;
+    this.#forget(checkpointId);
+    if (attempt.made !== undefined) this.#materialization.dropped(attempt.made);
+    const lost = attempt.newSegments.filter((id) => !this.#confirmedSegments.has(id));
+    if (lost.length === 0) return;
+    if (attempt.chain === this.#chain) this.#chain?.end(); // C3
+    if (attempt.keeper !== "store") return; // They are deleted by who was told of them.
+    for (const [id, other] of this.#attempts) {
+      if (other.segments.some((segment) => lost.includes(segment))) this.#doomed.add(id);
+    }
+    discard(lost);
+  }
+
+  #logState(): LogState {
+    const base = this.#base?.handle;
+    const segments = this.#chain?.segmentCount ?? 0;
+    return { logBytes: this.#logBytes, segments, baseBytes: base?.totalBytes ?? 0 };
+  }
+
+  beginSavepoint(
+    format: SavepointFormat,
+    sink: Promise<FileSink>,
+    signal: AbortSignal,
+  ): Promise<SnapshotResult> {
+    return this.#options.lsm.beginSavepoint(format, sink, signal);
+  }
+
+  scanKeys(schema: StateSchema, namespace: Uint8Array | undefined): AsyncIterableIterator<Key> {
+    return this.#options.lsm.scanKeys(schema, namespace);
+  }
+
+  prefetch(keys: readonly Key[]): Promise<void> {
+    return this.#options.lsm.prefetch(keys);
+  }
+
+  get needsDrain(): boolean {
+    return this.#options.lsm.needsDrain;
+  }
+
+  drained(signal: AbortSignal): Promise<void> {
+    return this.#options.lsm.drained(signal);
+  }
+
+  relieve(): void {
+    this.#options.lsm.relieve();
+  }
+
+  stats(): TierStats {
+    return { ...this.#options.lsm.stats(), changelog: this.#changelogStats() };
+  }
+
+  #changelogStats(): ChangelogStats {
+    const chain = this.#chain;
+    const materialization = this.#materialization;
+    const { appends, appendedRows, appendedBytes } = this.#past;
+    return {
+      appends: appends + (chain?.appends ?? 0),
+      appendedRows: appendedRows + (chain?.appendedRows ?? 0),
+      appendedBytes: appendedBytes + (chain?.appendedBytes ?? 0),
+      segments: this.#options.writer.segments,
+      logBytes: this.#logBytes,
+      materializations: materialization.completed,
+      failedMaterializations: materialization.failed,
+      isMaterializing: materialization.isRunning,
+      estimatedRecoveryMs: materialization.estimatedRecoveryMs(this.#logState()),
+    };
+  }
+
+  /** The LSM and the writer are closed after this, by those who opened them. */
+  async close(): Promise<void> {
+    this.#materialization.cancel();
+    await this.#materialization.settled();
+    await this.#chain?.settled();
+  }
+}

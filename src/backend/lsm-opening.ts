@@ -1,0 +1,202 @@
+// Opens the lower half of an LSM backend: database, drains, changelog; restores into them.
+import type { SharedFile } from "../api/keyed-state-backend.ts";
+import type { Key } from "../api/state.ts";
+import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
+import type { LocalFiles } from "../checkpoint/local-files.ts";
+import { LsmStore } from "../lsm/lsm-store.ts";
+import type { ColdTier } from "../memory/buffer-contracts.ts";
+import type { WriteBuffer } from "../memory/write-buffer.ts";
+import { KeyContext } from "../state/key-context.ts";
+import { BackgroundVerification } from "./background-verification.ts";
+import type { BackendStatus } from "./backend-status.ts";
+import { openChangelogTier, replayLogs, resumableLog } from "./changelog-opening.ts";
+import type { ChangelogTier } from "./changelog-tier.ts";
+import { type RestoredDatabase, restoreDatabase } from "./lsm-restore.ts";
+import { LsmTier, type LsmTierOptions } from "./lsm-tier.ts";
+import { lsmReservedBytes } from "./memory-plan.ts";
+import type { MemoryTierOptions } from "./memory-tier.ts";
+import { spawnThread } from "./opening.ts";
+import { type ResolvedOptions, resolveLsmOptions } from "./options.ts";
+import type { RestorePart, RestoreSource } from "./restore.ts";
+import { type RowsTarget, tierTarget } from "./row-restore.ts";
+import type { ScratchDirectories } from "./scratch-directories.ts";
+import type { StateCatalog } from "./state-catalog.ts";
+import type { OpenStateHost } from "./state-host.ts";
+import { type RestorePlan, makeDatabase, planRestore } from "./table-restore.ts";
+import type { Tier } from "./tier.ts";
+import type { Undo } from "./undo.ts";
+
+/** What the tiers of both backends take. */
+export type CommonTierOptions = Omit<MemoryTierOptions, "discard">;
+
+export interface LsmOpening {
+  readonly options: ResolvedOptions;
+  readonly host: OpenStateHost;
+  readonly store: CheckpointStore;
+  readonly source: RestoreSource | undefined;
+  readonly local: LocalFiles | undefined;
+  readonly undo: Undo;
+  readonly status: BackendStatus;
+  readonly catalog: StateCatalog;
+  readonly directories: ScratchDirectories;
+  /** The backend's share of the memory budget. */
+  readonly shareBytes: number;
+  readonly changeNumberBase: number;
+  readonly makeBuffer: (cold: ColdTier, sealed: (boundary: number) => void) => WriteBuffer;
+  readonly common: (buffer: WriteBuffer) => CommonTierOptions;
+  readonly discard: (ids: readonly string[]) => void;
+  readonly loadRows: (parts: readonly RestorePart[], target: RowsTarget) => Promise<void>;
+}
+
+export function openLsmTier(parts: LsmOpening): Promise<Tier> {
+  return new LsmAssembly(parts).open();
+}
+
+class LsmAssembly {
+  readonly #parts: LsmOpening;
+
+  constructor(parts: LsmOpening) {
+    this.#parts = parts;
+  }
+
+  async open(): Promise<Tier> {
+    const { shareBytes } = this.#parts;
+    const lsm = resolveLsmOptions(this.#parts.options.lsm, shareBytes);
+    const reserved = lsmReservedBytes(lsm, shareBytes);
+    const { chunks } = this.#parts.host;
+    chunks.changeReservedBytes(reserved);
+    this.#parts.undo.add(() => chunks.changeReservedBytes(-reserved));
+    const directory = this.#parts.directories.newPath("db");
+    const { fileSystem } = this.#parts.host.environment;
+    this.#parts.undo.add(() => fileSystem.removeTree(directory));
+    const plan = planRestore(this.#parts.source?.parts ?? [], this.#parts.options.keyGroups.max);
+    // Ahead only where nothing else takes long: before damage is found it would be started in vain.
+    const isQuick = this.#parts.options.restoreVerification === "behind";
+    const thread = isQuick
+      ? spawnThread(this.#parts.host.environment, this.#parts.undo)
+      : undefined;
+    const restored = await this.#buildDatabase(directory, plan, lsm.blockSizeBytes);
+    const store = await LsmStore.open({
+      environment: this.#parts.host.environment,
+      directory,
+      lsm,
+      arena: chunks.arena,
+      thread,
+    });
+    this.#parts.undo.add(() => store.close());
+    const isBehind = restored !== undefined && restored.unverified.length > 0;
+    const verification = isBehind ? this.#verifyBehind(restored) : undefined;
+    let tier: LsmTier | undefined;
+    let changelog: ChangelogTier | undefined;
+    const isNew = restored === undefined;
+    const cold: ColdTier = {
+      get isEmpty() {
+        return isNew && buffer.ledger.requested === 0;
+      },
+      getSync: (key) => store.getSync(key),
+    };
+    const buffer = this.#parts.makeBuffer(cold, (boundary) => {
+      if (changelog === undefined) tier?.drains.sealed(boundary);
+      else changelog.sealed(boundary);
+    });
+    const tierOptions = {
+      ...this.#parts.common(buffer),
+      store,
+      policy: this.#parts.options.policy,
+      blockSizeBytes: lsm.blockSizeBytes,
+      restored,
+      verification,
+      prefetchTargets: (keys: readonly Key[]) => {
+        return this.#parts.catalog.prefetchTargets(
+          keys,
+          new KeyContext(this.#parts.options.keyGroups),
+        );
+      },
+      pin: (checkpointId: number, file: SharedFile) => this.#parts.store.pin(checkpointId, file),
+      discard: (ids: readonly string[]) => this.#parts.discard(ids),
+    } satisfies LsmTierOptions;
+    tier = new LsmTier(tierOptions);
+    const opened = tier;
+    this.#parts.undo.add(() => opened.close());
+    if (this.#parts.options.policy === "changelog") {
+      const parts = {
+        options: this.#parts.options,
+        host: this.#parts.host,
+        status: this.#parts.status,
+      };
+      changelog = await openChangelogTier({ ...parts, lsm: tier, tier: tierOptions, shareBytes });
+      const begun = changelog;
+      this.#parts.undo.add(() => begun.close());
+    }
+    await this.#parts.loadRows(plan.loaded, tierTarget(buffer, tier));
+    await this.#replay(tierTarget(buffer, tier), changelog, restored);
+    return changelog ?? tier;
+  }
+
+  async #replay(
+    target: RowsTarget,
+    changelog: ChangelogTier | undefined,
+    restored: RestoredDatabase | undefined,
+  ): Promise<void> {
+    const source = this.#parts.source;
+    if (source === undefined) return;
+    const { parts } = source;
+    let rate: number | undefined;
+    if (parts.some(({ handle }) => handle.log !== undefined)) {
+      const request = { options: this.#parts.options, host: this.#parts.host, parts, target };
+      const changeNumberBase = this.#parts.changeNumberBase;
+      rate = await this.#parts.directories.withFetch((directory) =>
+        replayLogs({ ...request, changeNumberBase, directory }),
+      );
+    }
+    changelog?.measured({ replay: rate });
+    const log = resumableLog(this.#parts.options, source, restored);
+    if (log !== undefined) changelog?.resume(log, target.buffer.seal());
+  }
+
+  /** Makes the database's directory from what is restored. */
+  async #buildDatabase(
+    directory: string,
+    { made, linked }: RestorePlan,
+    blockSizeBytes: number,
+  ): Promise<RestoredDatabase | undefined> {
+    if (made.length + linked.length === 0) return undefined;
+    const { keyGroups, restoreVerification: verification } = this.#parts.options;
+    const request = {
+      environment: this.#parts.host.environment,
+      workers: this.#parts.host.workers,
+      parts: linked,
+      keyGroups,
+      directory,
+      verification,
+      local: this.#parts.local,
+    };
+    if (made.length === 0 && verification === "behind") {
+      const fetchDirectory = await this.#parts.directories.makeFetch();
+      this.#parts.undo.add(() =>
+        this.#parts.host.environment.fileSystem.removeTree(fetchDirectory),
+      );
+      return restoreDatabase({ ...request, fetchDirectory });
+    }
+    return this.#parts.directories.withFetch((fetchDirectory) => {
+      if (made.length === 0) return restoreDatabase({ ...request, fetchDirectory });
+      return makeDatabase({ ...request, parts: made, fetchDirectory }, blockSizeBytes);
+    });
+  }
+
+  #verifyBehind({ unverified, fetchDirectory }: RestoredDatabase): BackgroundVerification {
+    const verification = new BackgroundVerification({
+      workers: this.#parts.host.workers,
+      fileSystem: this.#parts.host.environment.fileSystem,
+      status: this.#parts.status,
+      files: unverified,
+      directory: fetchDirectory,
+      onMismatch: async (id, error) => this.#parts.local?.reject(id, error),
+    });
+    this.#parts.undo.add(() => {
+      this.#parts.status.startClosing(); // It stops with the backend, and if opening fails.
+      return verification.close();
+    });
+    return verification;
+  }
+}

@@ -1,0 +1,153 @@
+// Turns sealed generations into a batch of a changelog segment. Hot: runs on the append thread, over
+// the arena that the records' thread goes on writing to; sealed-rows.ts says why that is safe.
+//   B1. Rows ascend in their key groups, and stay in the order they were made in within one.
+//   B2. Frames are small enough that readers of few key groups skip most of them.
+import type { KeyGroupRange } from "../api/keyed-state-backend.ts";
+import { assert } from "../common/assert.ts";
+import { writeVarint } from "../common/varint.ts";
+import { ChangeKind } from "../format/changelog-rows.ts";
+import { encodeBatchHeader, encodeBatchIndex } from "../format/changelog-segment.ts";
+import type { BatchFrame } from "../format/changelog-segment.ts";
+import { FRAME_RAW_BYTES_MAX, encodeFrame } from "../format/frame.ts";
+import type { FrameTools } from "../format/frame.ts";
+import {
+  KEY_LENGTH_MASK,
+  RECORD_HEADER_UNITS,
+  ROW_HEADER_SHIFT,
+  RecordFlag,
+} from "../format/row-record.ts";
+import { CollectedRows, collectRows } from "../format/sealed-rows.ts";
+import type { AppendTask } from "./append-protocol.ts";
+
+/** Raw bytes at which a frame ends: LZ4 gains nothing above its window of 64 KiB. */
+const FRAME_RAW_BYTES = 131_072;
+/** References to earlier appends, which are the write buffer's own. */
+const APPEND_HEADER_BYTES = 8;
+/** Pieces up to this are copied by a loop. */
+const LOOP_BYTES_MAX = 48;
+
+export interface EncodedBatch {
+  /** The bytes of the batch, in pieces. */
+  readonly parts: readonly Uint8Array[];
+  readonly lengthBytes: number;
+  readonly rowCount: number;
+}
+
+export class BatchEncoder {
+  readonly #words: Int32Array;
+  readonly #bytes: Uint8Array;
+  readonly #tools: FrameTools;
+  readonly #rows = new CollectedRows();
+  readonly #raw = new Uint8Array(FRAME_RAW_BYTES_MAX);
+  #sorted: Int32Array<ArrayBuffer> = new Int32Array(65_536);
+
+  constructor(arena: SharedArrayBuffer, tools: FrameTools) {
+    this.#words = new Int32Array(arena);
+    this.#bytes = new Uint8Array(arena);
+    this.#tools = tools;
+  }
+
+  encode(task: AppendTask): EncodedBatch {
+    const { keyGroups, afterChange, upToChange } = task;
+    collectRows(this.#words, task.chunks, task.boundary, this.#rows);
+    this.#sortByKeyGroup(keyGroups);
+    const frames: Omit<BatchFrame, "offset">[] = [];
+    const parts: Uint8Array[] = [];
+    let frameBytes = 0;
+    for (let index = 0; index < this.#rows.count;) {
+      const start = index;
+      const end = this.#fillFrame(start);
+      index = end.next;
+      const frame = encodeFrame(this.#raw.subarray(0, end.rawBytes), this.#tools);
+      parts.push(frame);
+      frameBytes += frame.length;
+      frames.push({
+        lengthBytes: frame.length,
+        firstKeyGroup: this.#groupOf(this.#sorted[start]!),
+        lastKeyGroup: this.#groupOf(this.#sorted[index - 1]!),
+      });
+    }
+    const { checksum } = this.#tools;
+    const rowCount = this.#rows.count;
+    const groups = { firstKeyGroup: keyGroups.first, lastKeyGroup: keyGroups.last };
+    const counts = { frameCount: frames.length, frameBytes, rowCount };
+    const changes = { keyGroupCount: keyGroups.max, ...groups, afterChange, upToChange };
+    const header = encodeBatchHeader({ ...changes, ...counts }, checksum);
+    const tail = encodeBatchIndex(frames, checksum);
+    const lengthBytes = header.length + frameBytes + tail.length;
+    return { parts: [header, ...parts, tail], lengthBytes, rowCount };
+  }
+
+  /** B1: a counting sort, which keeps the order. */
+  #sortByKeyGroup({ first, last }: KeyGroupRange): void {
+    const { references, count } = this.#rows;
+    const starts = new Int32Array(last - first + 2);
+    for (let index = 0; index < count; index++) {
+      const group = this.#groupOf(references[index]!);
+      assert(group >= first && group <= last, "B1: a row of a key group that is not owned");
+      starts[group - first + 1]!++;
+    }
+    for (let group = 1; group < starts.length; group++) starts[group]! += starts[group - 1]!;
+    if (this.#sorted.length < count) this.#sorted = new Int32Array(references.length);
+    for (let index = 0; index < count; index++) {
+      const reference = references[index]!;
+      this.#sorted[starts[this.#groupOf(reference) - first]!++] = reference;
+    }
+  }
+
+  /** The key's first two bytes, big-endian. */
+  #groupOf(reference: number): number {
+    const word = this.#words[(reference + RECORD_HEADER_UNITS) << 1]!;
+    return ((word & 0xff) << 8) | ((word >>> 8) & 0xff);
+  }
+
+  /** Encodes rows from `start` on until the frame is full (B2). */
+  #fillFrame(start: number): { readonly next: number; readonly rawBytes: number } {
+    const { count } = this.#rows;
+    let at = 0;
+    let index = start;
+    while (index < count && at < FRAME_RAW_BYTES) {
+      const end = this.#encodeRow(this.#sorted[index]!, at);
+      if (end < 0) break;
+      at = end;
+      index++;
+    }
+    assert(index > start, "B2: a row is larger than a frame");
+    return { next: index, rawBytes: at };
+  }
+
+  /** Offset just past the row, or -1 if it might not fit. */
+  #encodeRow(reference: number, offset: number): number {
+    const raw = this.#raw;
+    const word1 = this.#words[(reference << 1) + 1]!;
+    const word2 = this.#words[(reference << 1) + 2]!;
+    const keyBytes = word1 & KEY_LENGTH_MASK;
+    const keyUnits = (keyBytes + 7) >>> 3;
+    const units = word2 >>> 16;
+    if (offset + (units << 3) + 16 > raw.length) return -1;
+    const keyStart = (reference + RECORD_HEADER_UNITS) << 3;
+    const isRemoved = (word1 & RecordFlag.tombstone) !== 0;
+    const isAppend = (word1 & RecordFlag.append) !== 0;
+    raw[offset] = isRemoved ? ChangeKind.delete : isAppend ? ChangeKind.append : ChangeKind.put;
+    let at = this.#copy(keyStart, keyBytes, writeVarint(raw, offset + 1, keyBytes));
+    if (isRemoved) return at;
+    const valueStart = (reference + RECORD_HEADER_UNITS + keyUnits) * 8;
+    const valueBytes = (units - RECORD_HEADER_UNITS - keyUnits) * 8 - (word2 & 0xffff);
+    if (isAppend) {
+      const length = valueBytes - APPEND_HEADER_BYTES;
+      return this.#copy(valueStart + APPEND_HEADER_BYTES, length, writeVarint(raw, at, length));
+    }
+    at = writeVarint(raw, at, valueBytes + 1);
+    raw[at] = word1 >>> ROW_HEADER_SHIFT;
+    return this.#copy(valueStart, valueBytes, at + 1);
+  }
+
+  /** Copies from the arena to `at`; returns the offset just past it. */
+  #copy(start: number, length: number, at: number): number {
+    const raw = this.#raw;
+    const bytes = this.#bytes;
+    if (length > LOOP_BYTES_MAX) raw.set(bytes.subarray(start, start + length), at);
+    else for (let index = 0; index < length; index++) raw[at + index] = bytes[start + index]!;
+    return at + length;
+  }
+}

@@ -1,0 +1,248 @@
+// The segments that backends of one process append to in one storage.
+//   L1. Appends that are asked for in one turn of the event loop are one group: one write, and at most
+//       one data sync, whatever the number of backends.
+//   L2. A segment ends with a synced batch, so that whoever has batches in it finds its final length
+//       and hash.
+//   L3. After a failure the segment takes nothing more, and everybody who has batches in it that are
+//       not synced is told.
+//   L4. The next segment is created, and its name durable, before the current one is full.
+import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
+import type { Environment } from "../api/environment.ts";
+import type { SegmentHandle } from "../api/keyed-state-backend.ts";
+import { FILE_ID_BYTES } from "../format/file-list.ts";
+import { toHex } from "../format/hex.ts";
+import type {
+  AppendCallKind,
+  AppendCalls,
+  AppendTask,
+  AppendedGroup,
+} from "./append-protocol.ts";
+import type { Appender } from "./append-thread.ts";
+
+/** A segment as its owners see it. */
+export interface Segment {
+  readonly id: string;
+  /** Of what is durable; undefined while nothing is. */
+  readonly synced: SegmentHandle | undefined;
+  /** Takes nothing more because something failed, or a checkpoint was given up. */
+  readonly isAbandoned: boolean;
+}
+
+export interface Appended {
+  readonly segment: Segment;
+  /** The segment up to this batch and those of its group, if they were synced. */
+  readonly synced: SegmentHandle | undefined;
+  readonly rowCount: number;
+  /** Bytes of the batch. */
+  readonly lengthBytes: number;
+  /** Length of the segment with this batch and those of its group. */
+  readonly endBytes: number;
+  readonly appendMs: number;
+  readonly syncMs: number;
+}
+
+export interface LogWriterOptions {
+  readonly environment: Environment;
+  readonly storage: CheckpointStorage;
+  readonly appender: Appender;
+  /** Name of a segment in the storage. */
+  readonly nameOf: (id: string) => string;
+}
+
+/** Length at which a segment ends. */
+export type SegmentBytes = number;
+
+class OpenSegment implements Segment {
+  readonly id: string;
+  readonly number: number;
+  lengthBytes = 0;
+  synced: SegmentHandle | undefined = undefined;
+  isAbandoned = false;
+  /** Whether it is a file that grows. */
+  isFile = true;
+  created: Promise<void> = Promise.resolve();
+  isCreated = false;
+
+  constructor(id: string, number: number) {
+    this.id = id;
+    this.number = number;
+  }
+}
+
+interface Pending {
+  readonly task: AppendTask;
+  readonly isSynced: boolean;
+  readonly segmentBytes: SegmentBytes;
+  readonly resolve: (appended: Appended) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class LogWriter {
+  readonly #options: LogWriterOptions;
+  #pending: Pending[] = [];
+  #current: OpenSegment | undefined;
+  #next: OpenSegment | undefined;
+  /** Requests that wait until their segment is created, and all behind them. */
+  #waiting = 0;
+  #posted: Promise<void> = Promise.resolve();
+  #settled: Promise<void> = Promise.resolve();
+  #numbers = 0;
+  segments = 0;
+
+  constructor(options: LogWriterOptions) {
+    this.#options = options;
+  }
+
+  /** Creates the first segment, so that the first checkpoint does not wait for it. */
+  prepare(): void {
+    this.#current ??= this.#begin();
+  }
+
+  /** Whether appends go on while the calling thread blocks. */
+  get isThread(): boolean {
+    return this.#options.appender.isThread;
+  }
+
+  /** Appends a batch; with `isSynced` it is durable when the promise resolves. */
+  append(
+    task: AppendTask,
+    isSynced: boolean,
+    segmentBytes: SegmentBytes,
+  ): Promise<Appended> {
+    return new Promise((resolve, reject) => {
+      this.#pending.push({ task, isSynced, segmentBytes, resolve, reject });
+      if (this.#pending.length === 1) queueMicrotask(() => this.flush());
+    });
+  }
+
+  /** Ends the segment without another batch. It goes on for those who have batches in it. */
+  abandon(segment: Segment): void {
+    const open = segment as OpenSegment;
+    if (open.isAbandoned) return;
+    open.isAbandoned = true;
+    if (this.#current === open) this.#current = undefined;
+    if (this.#next === open) this.#next = undefined;
+    this.#close(open);
+  }
+
+  /** Hands what was asked for to the thread now (L1): for callers about to block. */
+  flush(): void {
+    const group = this.#pending;
+    if (group.length === 0) return;
+    this.#pending = [];
+    const segment = (this.#current ??= this.#takeNext());
+    const segmentBytes = Math.min(...group.map((one) => one.segmentBytes));
+    const isFull = segment.lengthBytes >= segmentBytes;
+    const isSynced = isFull || group.some((one) => one.isSynced); // L2
+    const isLast = isFull || (isSynced && !segment.isFile);
+    if (isLast) this.#current = undefined;
+    else if (segment.lengthBytes * 4 > segmentBytes * 3) this.#next ??= this.#begin(); // L4
+    const tasks = group.map(({ task }) => task);
+    const written = this.#post(segment, "append", { segment: segment.number, tasks, isSynced });
+    this.#track(this.#finish(segment, group, written));
+    if (isLast) this.#close(segment);
+  }
+
+  /** In the order of the calls; at once, in this call, unless a segment is still being created. */
+  #post<K extends AppendCallKind>(
+    segment: OpenSegment,
+    kind: K,
+    request: AppendCalls[K]["request"],
+  ): Promise<AppendCalls[K]["result"]> {
+    const { appender } = this.#options;
+    if (segment.isCreated && this.#waiting === 0) return appender.call(kind, request);
+    this.#waiting++;
+    const posted = this.#posted
+      .then(() => segment.created)
+      .then(() => ({ answer: appender.call(kind, request) })); // Wrapped: not awaited here.
+    const gone = (): void => {
+      this.#waiting--;
+    };
+    this.#posted = posted.then(gone, gone);
+    return posted.then(({ answer }) => answer);
+  }
+
+  #track(work: Promise<unknown>): void {
+    const before = this.#settled;
+    const done = work.then(
+      () => undefined,
+      () => undefined, // Told to whom it matters.
+    );
+    this.#settled = before.then(() => done);
+  }
+
+  #takeNext(): OpenSegment {
+    const next = this.#next ?? this.#begin();
+    this.#next = undefined;
+    return next;
+  }
+
+  #begin(): OpenSegment {
+    const { environment, storage, appender, nameOf } = this.#options;
+    const segment = new OpenSegment(toHex(environment.random.bytes(FILE_ID_BYTES)), ++this.#numbers);
+    this.segments++;
+    segment.isFile = storage.pathForAppending !== undefined;
+    segment.created = (async () => {
+      const path = await storage.pathForAppending?.(nameOf(segment.id));
+      await appender.call("create", { segment: segment.number, path });
+      segment.isCreated = true;
+    })();
+    segment.created.catch(() => undefined); // Told by the first append.
+    return segment;
+  }
+
+  async #finish(
+    segment: OpenSegment,
+    group: readonly Pending[],
+    written: Promise<AppendedGroup>,
+  ): Promise<void> {
+    try {
+      const result = await written;
+      segment.lengthBytes = result.lengthBytes;
+      const synced = await this.#synced(segment, result);
+      if (synced !== undefined) segment.synced = synced;
+      for (const [index, { resolve }] of group.entries()) {
+        const { rowCount, lengthBytes } = result.tasks[index]!;
+        const { appendMs, syncMs } = result;
+        const endBytes = result.lengthBytes;
+        resolve({ segment, synced, rowCount, lengthBytes, endBytes, appendMs, syncMs });
+      }
+    } catch (error) {
+      this.abandon(segment); // L3
+      for (const { reject } of group) reject(error);
+    }
+  }
+
+  async #synced(segment: OpenSegment, result: AppendedGroup): Promise<SegmentHandle | undefined> {
+    const { sha256, bytes, lengthBytes } = result;
+    if (sha256 === undefined) return undefined;
+    const { storage, nameOf } = this.#options;
+    if (!segment.isFile) await storage.putBytes(nameOf(segment.id), bytes!);
+    return { id: segment.id, lengthBytes, sha256 };
+  }
+
+  #close(segment: OpenSegment): void {
+    // Everything that counts was synced before; one that was never created has nothing to close.
+    this.#track(this.#post(segment, "close", { segment: segment.number }));
+  }
+
+  /** Resolves when all that was asked for so far is done or has failed. */
+  async settled(): Promise<void> {
+    this.flush();
+    await this.#settled;
+  }
+
+  /** Closes the segments, and removes those that nothing was synced to: no checkpoint names them. */
+  async close(): Promise<void> {
+    this.flush();
+    const open = [this.#current, this.#next].filter((one) => one !== undefined);
+    this.#current = undefined;
+    this.#next = undefined;
+    for (const segment of open) this.#close(segment);
+    await this.#settled;
+    const { storage, nameOf } = this.#options;
+    const unused = open.filter((one) => one.synced === undefined).map(({ id }) => nameOf(id));
+    // Whoever opens the storage next removes what is left.
+    await storage.delete(unused).catch(() => undefined);
+  }
+}

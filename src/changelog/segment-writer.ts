@@ -1,0 +1,104 @@
+// One changelog segment that takes batches: a file, or bytes in memory for a storage that takes whole
+// objects only.
+//   W1. After a write or a sync that failed nothing more is written: Linux may have dropped the pages
+//       and let the next sync succeed without them.
+//   W2. The hash is of all bytes from the first on, so that each synced length has its own.
+import { createHash } from "node:crypto";
+import { dirname } from "node:path";
+import type { FileSystem, WritableFile } from "../api/environment.ts";
+import { typedFileError } from "../environment/typed-error.ts";
+import { StorageError } from "../errors.ts";
+import { SEGMENT_HEADER_BYTES, encodeSegmentHeader } from "../format/changelog-segment.ts";
+import { concatenate } from "../format/frame-sequence.ts";
+
+/** Parts are put together up to this, so that a batch is one write and no copy is large. */
+const WRITE_BYTES_MAX = 4_194_304;
+
+export class SegmentWriter {
+  readonly #file: WritableFile | undefined;
+  /** Of a segment in memory. */
+  #parts: Uint8Array[] = [];
+  readonly #hash = createHash("sha256");
+  #lengthBytes = SEGMENT_HEADER_BYTES;
+  #isPoisoned = false;
+
+  private constructor(file: WritableFile | undefined) {
+    this.#file = file;
+  }
+
+  /** The name is durable when the promise resolves; without a path the segment is in memory. */
+  static async create(fileSystem: FileSystem, path: string | undefined): Promise<SegmentWriter> {
+    const header = encodeSegmentHeader();
+    try {
+      const file = path === undefined ? undefined : await fileSystem.create(path);
+      const writer = new SegmentWriter(file);
+      writer.#hash.update(header);
+      if (file === undefined) writer.#parts.push(header);
+      else await writer.#begin(file, header, fileSystem);
+      return writer;
+    } catch (cause) {
+      throw typedFileError(`create the changelog segment ${path}`, cause);
+    }
+  }
+
+  async #begin(file: WritableFile, header: Uint8Array, fileSystem: FileSystem): Promise<void> {
+    try {
+      await file.write(header);
+      await fileSystem.syncDirectory(dirname(file.path));
+    } catch (cause) {
+      await file.close();
+      throw cause;
+    }
+  }
+
+  get lengthBytes(): number {
+    return this.#lengthBytes;
+  }
+
+  async write(parts: readonly Uint8Array[]): Promise<void> {
+    await this.#orPoisoned("write", async () => {
+      let pending: Uint8Array[] = [];
+      let pendingBytes = 0;
+      const flush = async (): Promise<void> => {
+        if (pendingBytes === 0) return;
+        const [only] = pending;
+        const bytes = pending.length === 1 ? only! : concatenate(pending);
+        pending = [];
+        pendingBytes = 0;
+        this.#hash.update(bytes); // W2
+        this.#lengthBytes += bytes.length;
+        if (this.#file === undefined) this.#parts.push(bytes);
+        else await this.#file.write(bytes);
+      };
+      for (const part of parts) {
+        if (pendingBytes + part.length > WRITE_BYTES_MAX) await flush();
+        pending.push(part);
+        pendingBytes += part.length;
+      }
+      await flush();
+    });
+  }
+
+  /** SHA-256 of everything written, which is durable; or, in memory, all of it. */
+  async sync(): Promise<{ readonly sha256: string; readonly bytes: Uint8Array | undefined }> {
+    await this.#orPoisoned("sync", async () => this.#file?.syncData());
+    const sha256 = this.#hash.copy().digest("hex");
+    return { sha256, bytes: this.#file === undefined ? concatenate(this.#parts) : undefined };
+  }
+
+  async #orPoisoned(action: string, work: () => Promise<void>): Promise<void> {
+    const path = this.#file?.path ?? "in memory";
+    if (this.#isPoisoned) throw new StorageError(`the changelog segment ${path} failed before`);
+    try {
+      await work();
+    } catch (cause) {
+      this.#isPoisoned = true; // W1
+      throw typedFileError(`${action} the changelog segment ${path}`, cause);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#parts = [];
+    await this.#file?.close();
+  }
+}
