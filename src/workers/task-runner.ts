@@ -10,6 +10,7 @@ import { packDump } from "./dump-packer.ts";
 import { unpackDump } from "./dump-unpacker.ts";
 import { toErrorData } from "./error-data.ts";
 import { hashFile, sha256Of, verifyFile } from "./file-tasks.ts";
+import { decodeChanges, verifySegment } from "./segment-tasks.ts";
 import { checkTables } from "./table-checker.ts";
 import { clipTable } from "./table-clipper.ts";
 import { makeTable } from "./table-maker.ts";
@@ -37,6 +38,8 @@ const tasks: Tasks = {
   packTables,
   makeTable,
   unpackDump,
+  verifySegment,
+  decodeChanges,
   async encodeFrames({ bytes }, context) {
     return { bytes: encodeFrameSequence(bytes, await context.tools()) };
   },

@@ -2,6 +2,7 @@
 // excepted), so that a task can be repeated on another thread; large responses are moved.
 import type { FileSystem } from "../api/environment.ts";
 import type { SharedFile } from "../api/keyed-state-backend.ts";
+import type { ChangeClaims, GroupSpan } from "../format/changelog-check.ts";
 import type { FileList } from "../format/file-list.ts";
 import type { FrameTools } from "../format/frame.ts";
 import type { TableClaims } from "../format/leveldb-table-walk.ts";
@@ -187,6 +188,44 @@ export interface WorkerTasks {
       readonly rowCount: number;
       /** Internal keys, both inclusive. */
       readonly bounds: { readonly smallest: Uint8Array; readonly largest: Uint8Array } | undefined;
+    };
+  };
+  /**
+   * CorruptionError, naming `file`, unless the first bytes of this local changelog segment have this
+   * length and hash, and are whole batches. What is behind them is not looked at.
+   */
+  readonly verifySegment: {
+    readonly request: {
+      readonly path: string;
+      readonly lengthBytes: number;
+      readonly sha256: string;
+      readonly file: string;
+    };
+    readonly response: {
+      /**
+       * BATCH_NUMBERS for each: key groups of the job, first and last key group, change numbers after and
+       * up to, offset, rows, frames.
+       */
+      readonly batches: Float64Array;
+      /** FRAME_NUMBERS for each: offset, length, raw length, first key group << 16 | last one. */
+      readonly frames: Uint32Array;
+    };
+  };
+  /** Rows of frames of a verified segment, checked, at most 8 MiB raw: those of the wanted key groups. */
+  readonly decodeChanges: {
+    readonly request: ChangeClaims & {
+      readonly path: string;
+      /** As `verifySegment` answers, ascending. What is between them is read too. */
+      readonly frames: Uint32Array;
+      readonly wanted: GroupSpan;
+      readonly file: string;
+    };
+    readonly response: {
+      readonly bytes: Uint8Array;
+      /** Of each frame, one after the other: how many of `bytes` are its wanted rows. */
+      readonly lengths: Uint32Array;
+      /** And how many rows it has, wanted or not. */
+      readonly rowCounts: Uint32Array;
     };
   };
 }
