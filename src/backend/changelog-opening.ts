@@ -14,6 +14,9 @@ import type { RestorePart, RestoreSource } from "./restore.ts";
 import type { RowsTarget } from "./row-restore.ts";
 import type { OpenStateHost } from "./state-host.ts";
 
+/** Shortest log whose replay is taken for a rate. */
+const MEASURED_BYTES_MIN = 8_388_608;
+
 export interface ChangelogOpening {
   readonly options: ResolvedOptions;
   readonly host: OpenStateHost;
@@ -64,12 +67,13 @@ export async function replayLogs(request: ReplayRequest): Promise<number | undef
     const own = join(directory, `log-${index}`);
     await environment.fileSystem.makeDirectory(own);
     const pool = host.workers;
-    const log = openLog({ storage, pool, environment, directory: own, handle, keyGroups });
+    const log = await openLog({ storage, pool, environment, directory: own, handle, keyGroups });
     await new LogReplay(target, keyGroups, changeNumberBase, handle).run(log);
-    for (const { lengthBytes } of handle.log.segments) bytes += lengthBytes;
+    bytes += log.logBytes;
   }
   const ms = environment.clock.monotonicMs() - startMs;
-  return bytes === 0 ? undefined : bytes / Math.max(1, ms);
+  // Of less it tells how long threads take to start.
+  return bytes < MEASURED_BYTES_MIN ? undefined : bytes / Math.max(1, ms);
 }
 
 /** What checkpoints go on from; undefined if the first one has to make a base. */

@@ -21,6 +21,7 @@ import type { FileSink } from "../checkpoint/base-writer.ts";
 import { CheckpointAbortedError, StorageError } from "../errors.ts";
 import { segmentFile } from "../format/changelog-segment.ts";
 import type { WriteBuffer } from "../memory/write-buffer.ts";
+import { type Attempt, newAttempt } from "./changelog-attempt.ts";
 import { ChangelogChain } from "./changelog-chain.ts";
 import { ChainGate } from "./chain-gate.ts";
 import { raceAbort } from "./drain-controller.ts";
@@ -28,7 +29,6 @@ import { EarlyAppends } from "./early-appends.ts";
 import {
   type ConfirmedBase,
   type LogState,
-  type MadeBase,
   Materialization,
   type MaterializationOptions,
 } from "./materialization.ts";
@@ -45,23 +45,6 @@ export interface ChangelogTierOptions
 export interface RestoredLog {
   readonly base: ConfirmedBase;
   readonly segments: readonly SegmentHandle[];
-}
-
-/** A checkpoint under way. */
-interface Attempt {
-  readonly chain: ChangelogChain | undefined;
-  readonly keeper: FileKeeper;
-  /** Whether it captures a base itself. */
-  readonly makesBase: boolean;
-  /** Change number from which on it needs the log. */
-  readonly logFrom: number;
-  /** The base that it names and that is not the confirmed one; set once it is known. */
-  base: ConfirmedBase | undefined;
-  readonly made: MadeBase | undefined;
-  /** Segments that it names, and those of them that no confirmed checkpoint did. */
-  segments: readonly string[];
-  newSegments: readonly string[];
-  logBytes: number;
 }
 
 export class ChangelogTier implements Tier {
@@ -173,17 +156,13 @@ export class ChangelogTier implements Tier {
     const isOver = this.#chain?.isWhole !== true;
     // Not while an append of the old chain still reads: then the next checkpoint begins one.
     if (isOver && (this.#chain?.isIdle ?? true)) this.#restart(boundary);
-    const attempt: Attempt = {
+    const attempt = newAttempt({
       chain: this.#chain?.isWhole === true ? this.#chain : undefined,
       keeper,
       makesBase: true,
       logFrom: changeNumberBase + boundary,
-      base: undefined,
       made: undefined,
-      segments: [],
-      newSegments: [],
-      logBytes: 0,
-    };
+    });
     this.#attempts.set(checkpointId, attempt);
     this.#early.cut(boundary);
     return captured.then((snapshot) => {
@@ -217,17 +196,8 @@ export class ChangelogTier implements Tier {
     const boundary = buffer.seal();
     const appended = chain.append(boundary, true);
     this.#early.cut(boundary);
-    const attempt: Attempt = {
-      chain,
-      keeper,
-      makesBase: false,
-      logFrom: (made?.base ?? confirmed).changeNumber,
-      base: made?.base,
-      made,
-      segments: [],
-      newSegments: [],
-      logBytes: 0,
-    };
+    const logFrom = (made?.base ?? confirmed).changeNumber;
+    const attempt = newAttempt({ chain, keeper, makesBase: false, logFrom, made });
     this.#attempts.set(checkpointId, attempt);
     const cut = { changeNumber: changeNumberBase + boundary, states: schemas() };
     return this.#finish(attempt, made?.base ?? confirmed, cut, appended, signal);

@@ -1,6 +1,4 @@
 // Opens the lower half of an LSM backend: database, drains, changelog; restores into them.
-import type { SharedFile } from "../api/keyed-state-backend.ts";
-import type { Key } from "../api/state.ts";
 import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import type { LocalFiles } from "../checkpoint/local-files.ts";
 import { LsmStore } from "../lsm/lsm-store.ts";
@@ -102,18 +100,10 @@ class LsmAssembly {
     const tierOptions = {
       ...this.#parts.common(buffer),
       store,
-      policy: this.#parts.options.policy,
       blockSizeBytes: lsm.blockSizeBytes,
       restored,
       verification,
-      prefetchTargets: (keys: readonly Key[]) => {
-        return this.#parts.catalog.prefetchTargets(
-          keys,
-          new KeyContext(this.#parts.options.keyGroups),
-        );
-      },
-      pin: (checkpointId: number, file: SharedFile) => this.#parts.store.pin(checkpointId, file),
-      discard: (ids: readonly string[]) => this.#parts.discard(ids),
+      ...this.#ofOthers(),
     } satisfies LsmTierOptions;
     tier = new LsmTier(tierOptions);
     const opened = tier;
@@ -131,6 +121,19 @@ class LsmAssembly {
     await this.#parts.loadRows(plan.loaded, tierTarget(buffer, tier));
     await this.#replay(tierTarget(buffer, tier), changelog, restored);
     return changelog ?? tier;
+  }
+
+  /** What the tier asks of its neighbours. */
+  #ofOthers(): Pick<LsmTierOptions, "policy" | "prefetchTargets" | "pin" | "discard"> {
+    const { options, catalog, store, discard } = this.#parts;
+    return {
+      policy: options.policy,
+      prefetchTargets: (keys) => {
+        return catalog.prefetchTargets(keys, new KeyContext(options.keyGroups));
+      },
+      pin: (checkpointId, file) => store.pin(checkpointId, file),
+      discard,
+    };
   }
 
   async #replay(

@@ -1,9 +1,8 @@
 // The LSM backend's lower half: drains, captures of the live SST set, scans and prefetch.
-//   T1. A cut seals, and in the same turn requests the drain of the sealed generations and then the
-//       capture: the store's queue is serial, so nothing later can be in the captured set.
+//   T1. A cut seals, and in the same turn requests the drain of what is sealed and then the capture: the
+//       store's queue is serial, so nothing later can be in the captured set.
 //   T2. Files are built upon only once their checkpoint is confirmed.
 //   T3. Uploads run one after the other, in the order of the cuts.
-import { join } from "node:path";
 import type { Environment } from "../api/environment.ts";
 import type {
   CheckpointPolicy,
@@ -22,7 +21,6 @@ import {
   writeSstSet,
 } from "../checkpoint/base-writer.ts";
 import { ClosedError } from "../errors.ts";
-import { toHex } from "../format/hex.ts";
 import type { CapturedSet } from "../lsm/capture.ts";
 import type { LsmStore } from "../lsm/lsm-store.ts";
 import { packKeys, unpackRows } from "../lsm/prefetch.ts";
@@ -35,6 +33,7 @@ import { stateRanges } from "./key-scan.ts";
 import { tableReservedBytes } from "./memory-plan.ts";
 import type { BackgroundVerification } from "./background-verification.ts";
 import type { RestoredDatabase } from "./lsm-restore.ts";
+import { ScratchDirectories } from "./scratch-directories.ts";
 import type { PrefetchTarget } from "./state-catalog.ts";
 import { writeTableRows } from "./table-rows.ts";
 import type { FileKeeper, Tier, TierStats } from "./tier.ts";
@@ -71,6 +70,7 @@ export class LsmTier implements Tier {
   readonly #written = new Map<number, ReadonlyMap<number, SharedFile>>();
   #uploads: Promise<unknown> = Promise.resolve();
   readonly #background = new Set<Promise<unknown>>();
+  readonly #directories: ScratchDirectories;
   readonly #enumerations = new Enumerations();
   #tableBytes = 0;
   #prefetchedRows = 0;
@@ -79,6 +79,8 @@ export class LsmTier implements Tier {
 
   constructor(options: LsmTierOptions) {
     this.#options = options;
+    const { environment, workingDirectory } = options;
+    this.#directories = new ScratchDirectories(environment, workingDirectory);
     this.#confirmed = options.restored?.stored ?? new Map();
     this.#linkedFiles = options.restored?.linkedFiles ?? 0;
     this.#copiedFiles = options.restored?.copiedFiles ?? 0;
@@ -97,7 +99,7 @@ export class LsmTier implements Tier {
     gather();
     // A runtime keeps what stood at the trigger: what it confirmed since may be given up again.
     const gatherLater = keeper === "store" ? gather : () => undefined;
-    const directory = this.#newDirectory("capture");
+    const directory = this.#directories.newPath("capture");
     const boundary = this.#options.buffer.seal(); // T1
     const captured = this.#capture(boundary, directory, new Set(reuse.keys()));
     const before = this.#uploads;
@@ -125,7 +127,7 @@ export class LsmTier implements Tier {
   } {
     const reuse = new Map<number, SharedFile>();
     this.#gatherReusable(0, "runtime", reuse);
-    const directory = this.#newDirectory("capture");
+    const directory = this.#directories.newPath("capture");
     const boundary = this.#options.buffer.seal(); // T1
     const captured = this.#capture(boundary, directory, new Set(reuse.keys()));
     const nothing = (): void => undefined;
@@ -145,7 +147,7 @@ export class LsmTier implements Tier {
     sink: Promise<FileSink>,
     signal: AbortSignal,
   ): Promise<SnapshotResult> {
-    const directory = this.#newDirectory("capture");
+    const directory = this.#directories.newPath("capture");
     const boundary = this.#options.buffer.seal(); // T1
     const captured = this.#capture(boundary, directory, new Set());
     return this.#save(format, boundary, captured, sink, directory, signal);
@@ -162,7 +164,7 @@ export class LsmTier implements Tier {
     const { environment, workers, keyGroups } = this.#options;
     try {
       const set = await raceAbort(captured, signal);
-      await this.#verified(signal);
+      await this.verified(signal);
       const discard = (): void => undefined; // The sink's owner does it.
       const tools = { storage: await sink, pool: workers, environment, discard, signal };
       const files = set.files.map((file) => {
@@ -172,7 +174,7 @@ export class LsmTier implements Tier {
       const { base, newFileIds, uploadedBytes, ...written } =
         format === "native"
           ? await writeSstSet({ ...set, files, reuse: new Map() }, tools)
-          : await writeTableRows(files, keyGroups, this.#newDirectory("dump"), tools);
+          : await writeTableRows(files, keyGroups, this.#directories.newPath("dump"), tools);
       const handle = this.#handle(boundary, base);
       return { handle, files: written.files, newFileIds, uploadedBytes };
     } finally {
@@ -181,11 +183,7 @@ export class LsmTier implements Tier {
   }
 
   /** Nothing leaves the backend before what it was restored from is verified: that one's B1. */
-  verified(signal: AbortSignal): Promise<void> {
-    return this.#verified(signal);
-  }
-
-  async #verified(signal: AbortSignal): Promise<void> {
+  async verified(signal: AbortSignal): Promise<void> {
     const { verification } = this.#options;
     if (verification !== undefined) await raceAbort(verification.verified, signal);
   }
@@ -254,7 +252,7 @@ export class LsmTier implements Tier {
     try {
       const set = await raceAbort(captured, signal);
       await raceAbort(before, signal); // T3
-      await this.#verified(signal);
+      await this.verified(signal);
       this.#account(set);
       // What was confirmed since the cut need not be uploaded again (T2).
       gatherLater();
@@ -319,14 +317,14 @@ export class LsmTier implements Tier {
     released: () => void,
   ): KeySource {
     const { environment, keyGroups, buffer, status } = this.#options;
-    const capture = this.#newDirectory("scan");
+    const capture = this.#directories.newPath("scan");
     const boundary = buffer.seal(); // The moment of the call, not of the first next().
     const captured = this.#capture(boundary, capture, new Set());
     captured.catch(() => undefined); // Reported by the iteration.
     let removed: Promise<void> | undefined;
     return capturedKeys({
       environment,
-      directory: this.#newDirectory("view"),
+      directory: this.#directories.newPath("view"),
       ranges: stateRanges(keyGroups, schema.id),
       namespace,
       captured,
@@ -386,11 +384,6 @@ export class LsmTier implements Tier {
       clippedBytes: this.#options.restored?.clippedBytes ?? 0,
       unverifiedFiles: this.#options.verification?.remainingFiles ?? 0,
     };
-  }
-
-  #newDirectory(kind: string): string {
-    const { environment, workingDirectory } = this.#options;
-    return join(workingDirectory, `${kind}-${toHex(environment.random.bytes(8))}`);
   }
 
   async close(): Promise<void> {

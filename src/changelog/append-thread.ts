@@ -160,7 +160,5 @@ export function openAppender(
   arena: SharedArrayBuffer,
 ): Promise<Appender> {
   const isNode = environment.fileSystem instanceof NodeFileSystem;
-  return isNode
-    ? AppendThread.spawn(environment, arena)
-    : InlineAppender.open(environment, arena);
+  return isNode ? AppendThread.spawn(environment, arena) : InlineAppender.open(environment, arena);
 }

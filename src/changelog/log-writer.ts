@@ -11,12 +11,7 @@ import type { Environment } from "../api/environment.ts";
 import type { SegmentHandle } from "../api/keyed-state-backend.ts";
 import { FILE_ID_BYTES } from "../format/file-list.ts";
 import { toHex } from "../format/hex.ts";
-import type {
-  AppendCallKind,
-  AppendCalls,
-  AppendTask,
-  AppendedGroup,
-} from "./append-protocol.ts";
+import type { AppendCallKind, AppendCalls, AppendTask, AppendedGroup } from "./append-protocol.ts";
 import type { Appender } from "./append-thread.ts";
 
 /** A segment as its owners see it. */
@@ -104,11 +99,7 @@ export class LogWriter {
   }
 
   /** Appends a batch; with `isSynced` it is durable when the promise resolves. */
-  append(
-    task: AppendTask,
-    isSynced: boolean,
-    segmentBytes: SegmentBytes,
-  ): Promise<Appended> {
+  append(task: AppendTask, isSynced: boolean, segmentBytes: SegmentBytes): Promise<Appended> {
     return new Promise((resolve, reject) => {
       this.#pending.push({ task, isSynced, segmentBytes, resolve, reject });
       if (this.#pending.length === 1) queueMicrotask(() => this.flush());
@@ -179,7 +170,10 @@ export class LogWriter {
 
   #begin(): OpenSegment {
     const { environment, storage, appender, nameOf } = this.#options;
-    const segment = new OpenSegment(toHex(environment.random.bytes(FILE_ID_BYTES)), ++this.#numbers);
+    const segment = new OpenSegment(
+      toHex(environment.random.bytes(FILE_ID_BYTES)),
+      ++this.#numbers,
+    );
     this.segments++;
     segment.isFile = storage.pathForAppending !== undefined;
     segment.created = (async () => {

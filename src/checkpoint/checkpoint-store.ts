@@ -67,8 +67,7 @@ export interface CommitRequest {
 
 export interface CommittedCheckpoint {
   readonly completionNumber: number;
-  /** For `restore`: a path where the storage has paths, else a name. */
-  readonly location: string;
+  readonly location: string; // For `restore`: a path where the storage has paths, else a name.
 }
 
 export interface CheckpointStoreStats extends DeletionStats {

@@ -1,8 +1,7 @@
 // Checkpoints in a directory. Page: docs/formats/directory-layout.md.
 //   S1. A promise that resolves means durable: bytes synced first, then the directory with the name.
-//   S2. A name made by createIfAbsent or replace has whole content at every instant: bytes are
-//       written and synced under a temporary name, which starts with a dot, and then linked or
-//       renamed. A crash leaves a temporary file at most: temporary-files.ts.
+//   S2. A name made by createIfAbsent or replace has whole content at every instant: bytes are written and
+//       synced under a temporary name, and then linked or renamed. A crash leaves at most that: temporary-files.ts.
 //   S3. Symbolic links of the root are resolved once. An object that is a symbolic link is refused, and
 //       so is one in a folder that is.
 import { basename, dirname, join, resolve } from "node:path";
@@ -63,7 +62,6 @@ class FileSystemStorage implements CheckpointStorage {
   #realRoot: string | undefined;
   #linkedFiles = 0;
   #copiedFiles = 0;
-
   constructor(root: string, transfer: "link" | "copy", environment: Environment) {
     this.description = `directory ${root}`;
     this.#root = root;

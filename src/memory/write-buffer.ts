@@ -1,5 +1,4 @@
-// The write buffer: all rows that are hot or not yet drained, off-heap, with one index over all
-// generations. Hot: no allocation and no I/O on the path of a hit. Guarded by bench/state.
+// All rows that are hot or not yet drained, off-heap, with one index over all generations. Hot: no allocation and no I/O on the path of a hit. Guarded by bench/state.
 //   W1. Only records of the active generation change in place. Of others only word 3 changes.
 //   W2. Superseding a record stamps it with the active generation: a drain or dump up to boundary p
 //       takes exactly the records with generation <= p that are not superseded at or before p.
@@ -36,8 +35,7 @@ export const APPEND_PENDING = -1;
 const findKey = findRow;
 const UNITS_SHIFT: number = CHUNK_UNITS_SHIFT;
 
-/** A generation of an eighth of the quota is sealed: drains are neither tiny nor huge. */
-const SEAL_SHIFT = 3;
+const SEAL_SHIFT = 3; // A generation of an eighth of the quota is sealed: neither tiny nor huge.
 
 const GONE: number = RecordFlag.tombstone | RecordFlag.append;
 const NOT_DIRTY: number = RecordFlag.clean | RecordFlag.tombstone;
