@@ -1,6 +1,6 @@
 // The checkpoints of one job, for the one that writes them.
-//   C1. Order: data files durable, file list durable (both by the caller), metadata created under the
-//       next completion number, hint, acknowledgement, subsumption, deletion.
+//   C1. Order: data files and their list durable (by the caller), metadata created under the next
+//       completion number, acknowledgement, hint, subsumption, deletion; an owner's first hint comes first.
 //   C2. Creating number N+1 is the fence: S1 to S3 are those of completion-sequence.ts.
 //   C4. Whether a failed creation took effect is unknown until the number is decided. Until then
 //       its files are kept.
@@ -21,7 +21,7 @@ import { CheckpointAbortedError, ClosedError } from "../errors.ts";
 import type { FencedError } from "../errors.ts";
 import { loadFrameChecksum } from "../format/frame-checksum.ts";
 import { toHex } from "../format/hex.ts";
-import { checkUserMetadata, decodeMetadata, encodeMetadata } from "../format/metadata.ts";
+import { checkUserMetadata } from "../format/metadata.ts";
 import type { BackendKind, CheckpointMetadata, WriterEpoch } from "../format/metadata.ts";
 import { type CheckpointTiming, encodeTiming } from "../format/timing.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
@@ -33,6 +33,7 @@ import { fileName, metadataName } from "./layout.ts";
 import { isPinned } from "./pins.ts";
 import { emptyScan, scanRetained } from "./retained-scan.ts";
 import type { RetainedScan } from "./retained-scan.ts";
+import { encodeVerified } from "./verified-metadata.ts";
 
 export interface CheckpointStoreOptions {
   readonly storage: CheckpointStorage;
@@ -114,7 +115,7 @@ export class CheckpointStore implements AsyncDisposable {
   #lastCheckpointId: number;
   /** Attempts at the next number whose outcome is not known (C4). */
   #undecided: OwnCreation[] = [];
-  #isHintDurable = false;
+  #hintedNumber = 0; // The newest number that is durable in the hint, of this owner's.
   #failedHints = 0;
   #fencedBy: FencedError | undefined;
   #isClosed = false;
@@ -175,9 +176,12 @@ export class CheckpointStore implements AsyncDisposable {
    */
   commit(request: CommitRequest): Promise<CommittedCheckpoint> {
     const result = this.#commits.then(() => this.#commit(request));
-    // After the acknowledgement: nobody waits for what is given up.
+    // After the acknowledgement: nobody waits for the hint, and for what is given up.
     this.#commits = result.then(
-      () => this.#subsume(),
+      async ({ completionNumber }) => {
+        if (this.#hintedNumber < completionNumber) await this.#publish(completionNumber);
+        await this.#subsume();
+      },
       () => undefined,
     );
     return result;
@@ -321,14 +325,19 @@ export class CheckpointStore implements AsyncDisposable {
 
   async #complete(checkpointId: number, number: number): Promise<CommittedCheckpoint> {
     this.#confirm(checkpointId, number);
-    this.#isHintDurable = await this.#sequence.publish(number);
-    if (!this.#isHintDurable) this.#failedHints++;
+    // Where there is no hint readers have to list: what listing tells may lag behind.
+    if (this.#hintedNumber === 0) await this.#publish(number);
     return { completionNumber: number, location: this.#locationOf(metadataName(number)) };
+  }
+
+  async #publish(number: number): Promise<void> {
+    if (await this.#sequence.publish(number)) this.#hintedNumber = number;
+    else this.#failedHints++;
   }
 
   /** Hands to deletion what the retention allows (C6). Never rejects: the next one tries again. */
   async #subsume(): Promise<void> {
-    if (!this.#isHintDurable) return; // S2
+    if (this.#hintedNumber !== this.#newestNumber) return; // S2
     const oldest = this.#oldestAt(this.#newestNumber);
     const metadata: string[] = [];
     try {
@@ -376,16 +385,7 @@ export class CheckpointStore implements AsyncDisposable {
       userMetadata: request.userMetadata,
       extensions: this.#timingOf(request),
     };
-    const checksum = await loadFrameChecksum();
-    // Records between the steps: user metadata may have a mebibyte, and first calls compile the code.
-    const { timers } = this.#options.environment;
-    await timers.yieldTurn();
-    const bytes = encodeMetadata(metadata, checksum);
-    await timers.yieldTurn();
-    // In pairs: what a reader would refuse must never become the newest checkpoint.
-    decodeMetadata(bytes, checksum, metadataName(number));
-    await timers.yieldTurn();
-    return bytes;
+    return encodeVerified(metadata, this.#options.environment.timers);
   }
 
   #timingOf({ timing }: CommitRequest): CheckpointMetadata["extensions"] {

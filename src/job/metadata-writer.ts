@@ -8,11 +8,11 @@ import type { Environment } from "../api/environment.ts";
 import type { CheckpointPolicy, JsonValue } from "../api/keyed-state-backend.ts";
 import { CompletionSequence } from "../checkpoint/completion-sequence.ts";
 import { isPinned } from "../checkpoint/pins.ts";
+import { encodeVerified } from "../checkpoint/verified-metadata.ts";
 import type { WriteMetadata } from "../coordinator/events.ts";
 import type { FencedError } from "../errors.ts";
-import { loadFrameChecksum } from "../format/frame-checksum.ts";
 import type { BackendKind, WriterEpoch } from "../format/metadata.ts";
-import { checkUserMetadata, decodeMetadata, encodeMetadata } from "../format/metadata.ts";
+import { checkUserMetadata } from "../format/metadata.ts";
 
 export interface JobDescription {
   readonly policy: CheckpointPolicy;
@@ -87,8 +87,7 @@ export class MetadataWriter {
     const { checkpointId, completionNumber, oldestRetained, handles } = request;
     const { policy, backendKind, writerEpoch } = this.#job;
     checkUserMetadata(userMetadata);
-    const checksum = await loadFrameChecksum();
-    const bytes = encodeMetadata(
+    return encodeVerified(
       {
         checkpointId,
         completionNumber,
@@ -102,10 +101,7 @@ export class MetadataWriter {
         userMetadata,
         extensions: undefined,
       },
-      checksum,
+      this.#environment.timers,
     );
-    // In pairs: what a reader would refuse must never become the newest checkpoint.
-    decodeMetadata(bytes, checksum, `the metadata of checkpoint ${checkpointId}`);
-    return bytes;
   }
 }

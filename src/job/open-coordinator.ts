@@ -143,8 +143,12 @@ function resolve(options: CheckpointCoordinatorOptions): Job {
     throw new InvalidArgumentError(`backend must be "lsm" or "memory", got ${String(backend)}`);
   }
   const policy = options.policy ?? (backend === "lsm" ? "incremental" : "full");
-  if (policy !== "full" && (policy !== "incremental" || backend === "memory")) {
-    throw new InvalidArgumentError('policy must be "full", or "incremental" with backend "lsm"');
+  const policies: readonly string[] =
+    backend === "lsm" ? ["full", "incremental", "changelog"] : ["full"];
+  if (!policies.includes(policy)) {
+    throw new InvalidArgumentError(
+      'policy must be "full", or with backend "lsm" also "incremental" or "changelog"',
+    );
   }
   const isId = Number.isSafeInteger(restore) && (restore as number) >= 1;
   if (!isId && (typeof restore !== "string" || restore === "")) {

@@ -53,6 +53,10 @@ export class PartialCheckpoints {
       partial.created.push(...(snapshot?.newFileIds ?? []));
       partial.uploadedBytes += snapshot?.uploadedBytes ?? 0;
       for (const { lengthBytes } of snapshot?.files ?? []) partial.totalBytes += lengthBytes;
+      // Among the files they have no length, since they grow.
+      for (const { lengthBytes } of snapshot?.handle.log?.segments ?? []) {
+        partial.totalBytes += lengthBytes;
+      }
     }
     return this.#files.describe(checkpointId, task, snapshot, newest);
   }

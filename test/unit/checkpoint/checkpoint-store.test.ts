@@ -248,7 +248,8 @@ describe("a checkpoint store", () => {
     };
     await job.checkpoint(2);
     await job.checkpoint(3);
-    assert.equal(job.store.stats().failedHints, 2);
+    // Nobody waits for the hint of a checkpoint that is not the first.
+    while (job.store.stats().failedHints < 2) await new Promise((resolve) => setImmediate(resolve));
     for (const number of [1, 2, 3]) await job.verify(await job.store.reader.load(number));
     assert.equal(await job.store.reader.findNewest(), 3);
     fileSystem.onOperation = undefined;
