@@ -1,118 +1,15 @@
 // Goal: a backend is what plain objects would be, through checkpoints, drains, evictions, prefetches,
 // restarts and enumerations, with real threads and files.
 // Method: fast-check makes up lists of actions; a fixed seed, printed when it fails.
-import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { seededRandom } from "../../src/environment/seeded-random.ts";
-import { MIB, fileSystemStorage, openKeyedStateBackend } from "../../src/index.ts";
-import type { Key, KeyedStateBackend, KeyedStateBackendOptions } from "../../src/index.ts";
-import { namesOf } from "../../src/testing/expect.ts";
-import { quickDirectory } from "../support/subjects.ts";
-import { Model, declareStates, modelKeys } from "./model.ts";
+import { MIB, fileSystemStorage } from "../../src/index.ts";
+import type { KeyedStateBackendOptions } from "../../src/index.ts";
 import { isLong } from "../support/long-tests.ts";
-
-type Action = readonly [kind: (typeof kinds)[number], seed: number];
-const kinds = ["work", "work", "fill", "checkpoint", "cut", "prefetch", "restart", "keys"] as const;
-
-const actionLists: fc.Arbitrary<Action[]> = fc.array(
-  fc.tuple(fc.constantFrom(...kinds), fc.integer({ min: 0, max: 2 ** 31 })),
-  { minLength: 20, maxLength: 40 },
-);
-
-/** The backend under test, its model, and the models of checkpoints that may have completed. */
-class Run {
-  readonly #options: KeyedStateBackendOptions;
-  #backend: KeyedStateBackend | undefined;
-  #model = new Model();
-  #cuts: Model[] = [];
-  /** What became of calls that were not awaited: why they failed, or undefined. */
-  #running: Promise<string | undefined>[] = [];
-
-  constructor(options: KeyedStateBackendOptions) {
-    this.#options = options;
-  }
-
-  async start(): Promise<void> {
-    this.#backend = await openKeyedStateBackend(this.#options);
-    const cut = this.#backend.restored?.metadata;
-    this.#model = typeof cut === "number" ? this.#cuts[cut]!.copy() : new Model();
-    this.#model.check(this.#backend, declareStates(this.#backend));
-  }
-
-  async stop(): Promise<void> {
-    await this.#backend?.close();
-    for (const code of await Promise.all(this.#running)) {
-      assert.ok(code === undefined || code === "shutdown" || code === "VARVE_CLOSED", code);
-    }
-    this.#running = [];
-  }
-
-  async do([kind, seed]: Action, fillRows: number): Promise<void> {
-    const backend = this.#backend!;
-    const states = declareStates(backend);
-    const next = seededRandom(seed);
-    const random = (below: number): number => Math.floor(next() * below);
-    switch (kind) {
-      case "work":
-        for (let step = random(300); step > 0; step--) this.#model.step(backend, states, random);
-        return;
-      case "fill":
-        for (let row = random(fillRows); row > 0; row--) {
-          if (backend.needsDrain) await backend.drained();
-          this.#model.fill(backend, states, 6000);
-        }
-        return;
-      case "checkpoint":
-        await this.#checkpoint(backend);
-        return;
-      case "cut":
-        this.#running.push(outcomeOf(this.#checkpoint(backend)));
-        return;
-      case "prefetch":
-        this.#running.push(outcomeOf(backend.prefetch(modelKeys)));
-        return;
-      case "restart":
-        await this.stop();
-        await this.start();
-        return;
-      case "keys":
-        await this.#enumerate(backend, random);
-        return;
-    }
-  }
-
-  #checkpoint(backend: KeyedStateBackend): Promise<unknown> {
-    this.#cuts.push(this.#model.copy());
-    return backend.checkpoint(this.#cuts.length - 1);
-  }
-
-  async #enumerate(backend: KeyedStateBackend, random: (below: number) => number): Promise<void> {
-    const states = declareStates(backend);
-    const expected = this.#model.keysWithList();
-    const keys = states.list.keys();
-    for (let step = random(50); step > 0; step--) this.#model.step(backend, states, random);
-    const found: Key[] = [];
-    for await (const key of keys) found.push(key);
-    assert.deepEqual(namesOf(found), namesOf(expected));
-  }
-
-  check(): void {
-    this.#model.check(this.#backend!, declareStates(this.#backend!));
-  }
-}
-
-async function outcomeOf(call: Promise<unknown>): Promise<string | undefined> {
-  try {
-    await call;
-    return undefined;
-  } catch (error) {
-    const { reason, code } = error as { readonly reason?: string; readonly code?: string };
-    return reason ?? code ?? String(error);
-  }
-}
+import { quickDirectory } from "../support/subjects.ts";
+import { type Action, Run, actionLists } from "./backend-run.ts";
 
 async function runActions(
   actions: readonly Action[],
@@ -145,6 +42,16 @@ const subjects: readonly (readonly [string, Partial<KeyedStateBackendOptions>, n
     300,
   ],
   ["lsm, full", { memoryBudgetBytes: 16 * MIB, policy: "full" }, 200],
+  [
+    "lsm, changelog",
+    {
+      policy: "changelog",
+      memoryBudgetBytes: 16 * MIB,
+      changelog: { segmentBytes: 65_536, materializationLogBytes: 131_072 },
+      lsm: { writeBufferBytes: 262_144, fileSizeBytes: MIB },
+    },
+    300,
+  ],
   ["memory", { backend: "memory", memoryBudgetBytes: 64 * MIB }, 40],
 ];
 
