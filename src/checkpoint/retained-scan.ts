@@ -1,9 +1,12 @@
 // What a new owner finds: retained checkpoints and their files, and what an earlier owner left behind.
 //   W1. Nothing is called a leftover while a retained checkpoint cannot be read: what it uses is
 //       unknown. So it is, too, if the retained ones contradict each other.
+//   W2. A changelog segment is a file of every checkpoint that names it, at whatever length: here, as in
+//       registries, it stands without length and hash.
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
-import type { SharedFile } from "../api/keyed-state-backend.ts";
+import type { SegmentHandle, SharedFile } from "../api/keyed-state-backend.ts";
 import { CheckpointNotFoundError, CorruptionError, InvalidArgumentError } from "../errors.ts";
+import { segmentFile } from "../format/changelog-segment.ts";
 import type { CheckpointMetadata } from "../format/metadata.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import { readFileList } from "./base-reader.ts";
@@ -98,6 +101,8 @@ class Scanner {
   readonly #storage: CheckpointStorage;
   readonly #pool: WorkerPool;
   readonly #files = new Map<string, SharedFile>();
+  /** Hashes of segments, by id and length. */
+  readonly #prefixes = new Map<string, string>();
 
   constructor(storage: CheckpointStorage, pool: WorkerPool) {
     this.#storage = storage;
@@ -133,11 +138,14 @@ class Scanner {
       );
     }
     const files: SharedFile[][] = [];
-    for (const { base } of metadata.handles) {
+    for (const { base, log } of metadata.handles) {
       const list = await readFileList(this.#storage, this.#pool, base);
       const all = [base.fileList, ...list.files].map(({ id, lengthBytes, sha256 }) => {
         return { id, lengthBytes, sha256 };
       });
+      const segments = log?.segments ?? [];
+      for (const segment of segments) this.#notePrefix(segment, name);
+      all.push(...segments.map(segmentFile)); // W2
       for (const file of all) this.#note(file, name);
       files.push(all);
     }
@@ -153,12 +161,16 @@ class Scanner {
     const known = this.#files.get(file.id);
     if (known === undefined) this.#files.set(file.id, file);
     else if (known.lengthBytes !== file.lengthBytes || known.sha256 !== file.sha256) {
-      throw new CorruptionError(
-        `the file ${file.id} is another one in a newer checkpoint`,
-        name,
-        0,
-      );
+      throw contradiction(file.id, name);
     }
+  }
+
+  /** An id and a length name one content. */
+  #notePrefix({ id, lengthBytes, sha256 }: SegmentHandle, name: string): void {
+    const key = `${id} ${lengthBytes}`;
+    const known = this.#prefixes.get(key);
+    if (known === undefined) this.#prefixes.set(key, sha256);
+    else if (known !== sha256) throw contradiction(id, name);
   }
 
   /** Numbers of metadata below `number`. */
@@ -181,4 +193,8 @@ class Scanner {
     }
     return names;
   }
+}
+
+function contradiction(id: string, name: string): CorruptionError {
+  return new CorruptionError(`the file ${id} is another one in a newer checkpoint`, name, 0);
 }

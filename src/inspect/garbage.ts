@@ -5,6 +5,8 @@
 //       checkpoint, so that every owner before it is fenced; or so many checkpoints complete that none
 //       can be under way any more that began before.
 //   G3. After the fence a grace period passes: requests that a store has delayed are over then.
+//   G4. While the job runs no changelog segment is removed: its process may hold one open that no checkpoint
+//       names yet, or names no more, for as long as nothing changes, and go on with it.
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import type { Environment } from "../api/environment.ts";
 import { CheckpointReader } from "../checkpoint/checkpoint-reader.ts";
@@ -13,6 +15,7 @@ import { type RetainedScan, scanRetained } from "../checkpoint/retained-scan.ts"
 import { integerOption, refuseUnknownOptions } from "../common/options.ts";
 import { nodeEnvironment } from "../environment/node-environment.ts";
 import { CorruptionError, InvalidArgumentError } from "../errors.ts";
+import { SEGMENT_MAGIC } from "../format/changelog-segment.ts";
 import { loadFrameChecksum } from "../format/frame-checksum.ts";
 import { toHex } from "../format/hex.ts";
 import { encodeMetadata } from "../format/metadata.ts";
@@ -49,7 +52,7 @@ export interface GarbageReport {
   /** Names of files and metadata that were removed; with `dry-run`, that would be looked at. */
   readonly names: readonly string[];
   readonly bytes: number;
-  /** Unreferenced at first, and part of a checkpoint since. */
+  /** Unreferenced at first, and part of a checkpoint since; or, with `follow`, changelog segments. */
   readonly keptNames: number;
 }
 
@@ -130,7 +133,8 @@ class Collector {
     else await this.#follow(checkpoints);
     await this.#grace(graceMs);
     const after = new Set(await this.#mark()); // G2
-    const names = before.filter((name) => after.has(name));
+    const there = before.filter((name) => after.has(name));
+    const names = mode === "follow" ? await this.#withoutSegments(there) : there;
     const bytes = await this.#sizeOf(names);
     await this.#remove(names);
     return { mode, names, bytes, keptNames: before.length - names.length };
@@ -204,6 +208,18 @@ class Collector {
       this.#options.onProgress?.("remove", at, names.length);
       await this.#storage.delete(names.slice(at, at + deleteBatch));
     }
+  }
+
+  /** G4 */
+  async #withoutSegments(names: readonly string[]): Promise<readonly string[]> {
+    const kept: string[] = [];
+    for (const name of names) {
+      const head = await this.#storage.readRange(name, 0, SEGMENT_MAGIC.length);
+      if (head === undefined || Buffer.from(head).toString("latin1") !== SEGMENT_MAGIC) {
+        kept.push(name);
+      }
+    }
+    return kept;
   }
 
   async #sizeOf(names: readonly string[]): Promise<number> {

@@ -24,7 +24,9 @@ export async function auditStorage(storage: CheckpointStorage): Promise<StorageA
   for (const { completionNumber, files } of scan.retained) {
     const absent: string[] = [];
     for (const { id, lengthBytes } of files.flat()) {
-      if ((await storage.size(fileName(id))) !== lengthBytes) absent.push(id);
+      const size = await storage.size(fileName(id));
+      const isSegment = lengthBytes === 0; // It grows: metadata, not the scan, knows its length.
+      if (isSegment ? (size ?? 0) === 0 : size !== lengthBytes) absent.push(id);
     }
     // Metadata goes before files: an owner may have given it up meanwhile.
     if (absent.length > 0 && (await storage.size(metadataName(completionNumber))) !== undefined) {
