@@ -11,10 +11,15 @@ export interface Arguments {
   readonly only: readonly string[] | undefined;
 }
 
-/** Reads the arguments; prints the help, or what is wrong with them, and ends the process. */
-export function readArguments(help: string): Arguments {
+/**
+ * Reads the arguments; prints the help, or what is wrong with them, and ends the process. With
+ * `measures`, only those may be asked for, and there is no `--minutes`.
+ */
+export function readArguments(help: string, measures?: readonly string[]): Arguments {
   try {
-    return parse(help);
+    const read = parse(help);
+    if (measures !== undefined) refuseUnknown(read, measures);
+    return read;
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${help}`);
     process.exit(2);
@@ -40,6 +45,13 @@ function parse(help: string): Arguments {
     throw new RangeError(`--minutes must be above 0 and at most 1440, got ${values.minutes}`);
   }
   return { json: values.json, quick: values.quick, minutes, only: values.only?.split(",") };
+}
+
+function refuseUnknown({ minutes, only }: Arguments, measures: readonly string[]): void {
+  if (minutes !== undefined) throw new RangeError("Unknown option '--minutes'");
+  const unknown = only?.find((name) => !measures.includes(name));
+  if (unknown === undefined) return;
+  throw new RangeError(`--only takes ${measures.join(",")}, got ${JSON.stringify(unknown)}`);
 }
 
 /** One row of the table of the issue. */

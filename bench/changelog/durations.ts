@@ -1,0 +1,191 @@
+// C1 and C2: how long a checkpoint takes, beside the floor of the same bytes, in turns.
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { KIB, MIB } from "../../src/index.ts";
+import { type Report, progress } from "../support/command.ts";
+import { percentile, spreadOf } from "../support/statistics.ts";
+import { DurableFloor } from "./floor.ts";
+import {
+  type Bases,
+  RowState,
+  type SubjectOptions,
+  bytesOfRow,
+  changelogOf,
+  rowsChangedBy,
+  rowsOf,
+} from "./subject.ts";
+
+const valueBytes = 100;
+const askedRatio = 1.5;
+const askedAboveMs = 2;
+const askedTailRatio = 2;
+const warmUp = 10;
+
+/** Durations of checkpoints and of the floor, in the order in which they were taken. */
+interface Pairs {
+  readonly oursMs: number[];
+  readonly floorsMs: number[];
+  readonly pausesMs: number[];
+}
+
+export async function measureDurations(
+  report: Report,
+  bases: Bases,
+  isQuick: boolean,
+  scratch: string,
+): Promise<void> {
+  const rows = rowsOf((isQuick ? 100 : 1000) * 1e6, valueBytes);
+  const directory = join(scratch, "durations");
+  await mkdir(directory);
+  const state = await RowState.open(directory, await bases.of(rows), rows, {
+    policy: "changelog",
+    memoryBudgetBytes: 256 * MIB,
+  });
+  const floor = new DurableFloor(join(directory, "floor"));
+  try {
+    for (const megabytes of [0.01, 0.1, 1, 4, 8]) {
+      const changed = rowsChangedBy(rows, megabytes * 1e6);
+      const schedule = { changed, overMs: Math.max(30, megabytes * 25) };
+      const count = isQuick ? 8 : 60;
+      const pairs = await takePairs(state, floor, schedule, count, `C1: ${megabytes} MB`);
+      reportSize(report, changed * bytesOfRow(rows), pairs, state);
+    }
+  } finally {
+    floor.close();
+    await state.backend.close();
+  }
+  await rm(directory, { recursive: true });
+}
+
+function reportSize(report: Report, netBytes: number, pairs: Pairs, state: RowState): void {
+  const ours = spreadOf(pairs.oursMs);
+  const floor = spreadOf(pairs.floorsMs).median;
+  const ratio = ours.median / floor;
+  const isLargest = netBytes > 7.9e6;
+  const value = isLargest ? ratio : ours.median - floor;
+  report.measure({
+    id: "C1",
+    name: `checkpoint duration p50, ${(netBytes / 1e6).toFixed(2)} MB of net change`,
+    value,
+    asked: isLargest ? `<= ${askedRatio} x floor` : `<= floor + ${askedAboveMs} ms`,
+    ok: value <= (isLargest ? askedRatio : askedAboveMs),
+    unit: isLargest ? "ratio" : "ms above the floor",
+    floor,
+    ratio,
+    spread: ours,
+    details: {
+      netBytes,
+      checkpoints: pairs.oursMs.length,
+      stateBytes: state.rows.count * bytesOfRow(state.rows),
+      msP99: percentile(pairs.oursMs, 99),
+      floorMsP99: percentile(pairs.floorsMs, 99),
+      pauseMsP99: percentile(pairs.pausesMs, 99),
+    },
+  });
+}
+
+export async function measureTail(
+  report: Report,
+  bases: Bases,
+  isQuick: boolean,
+  scratch: string,
+): Promise<void> {
+  const rows = rowsOf(100e6, valueBytes);
+  const directory = join(scratch, "tail");
+  await mkdir(directory);
+  // Small memory and a short log: the LSM drains, compacts and is captured all the time.
+  const options: SubjectOptions = {
+    policy: "changelog",
+    memoryBudgetBytes: 48 * MIB,
+    changelog: { materializationLogBytes: (isQuick ? 4 : 24) * MIB, segmentBytes: 16 * MIB },
+  };
+  const state = await RowState.open(directory, await bases.of(rows), rows, options);
+  const floor = new DurableFloor(join(directory, "floor"));
+  try {
+    const before = state.backend.stats();
+    const changed = rowsChangedBy(rows, 512 * KIB);
+    const count = isQuick ? 150 : 5000;
+    const pairs = await takePairs(state, floor, { changed, overMs: 10 }, count, "C2");
+    const { drains } = state.backend.stats();
+    reportTail(report, pairs, changed * bytesOfRow(rows), state, drains - before.drains);
+  } finally {
+    floor.close();
+    await state.backend.close();
+  }
+  await rm(directory, { recursive: true });
+}
+
+function reportTail(
+  report: Report,
+  { oursMs, floorsMs, pausesMs }: Pairs,
+  netBytes: number,
+  state: RowState,
+  drains: number,
+): void {
+  const ours = percentile(oursMs, 99.9);
+  const floor = percentile(floorsMs, 99.9);
+  const { materializations, failedMaterializations } = changelogOf(state.backend);
+  report.measure({
+    id: "C2",
+    name: "checkpoint duration p99.9 / the floor's, while the LSM compacts and materializes",
+    value: ours / floor,
+    asked: `<= ${askedTailRatio}`,
+    ok: ours / floor <= askedTailRatio && materializations > 0,
+    unit: "ratio",
+    floor,
+    ratio: ours / floor,
+    spread: spreadOf(oursMs),
+    details: {
+      checkpoints: oursMs.length,
+      netBytes,
+      msP999: ours,
+      msP99: percentile(oursMs, 99),
+      floorMsP50: percentile(floorsMs, 50),
+      floorMsP99: percentile(floorsMs, 99),
+      floorMsMax: Math.max(...floorsMs),
+      pauseMsP999: percentile(pausesMs, 99.9),
+      materializations,
+      failedMaterializations,
+      drains,
+    },
+  });
+}
+
+interface Schedule {
+  /** Rows between two checkpoints, and the time over which they come. */
+  readonly changed: number;
+  readonly overMs: number;
+}
+
+/** Changes, then a checkpoint and the floor; which of the two is first alternates. */
+async function takePairs(
+  state: RowState,
+  floor: DurableFloor,
+  { changed, overMs }: Schedule,
+  count: number,
+  name: string,
+): Promise<Pairs> {
+  const pairs: Pairs = { oursMs: [], floorsMs: [], pausesMs: [] };
+  const netBytes = changed * bytesOfRow(state.rows);
+  for (let pair = -warmUp; pair < count; pair++) {
+    if (pair % 10 === 0) progress(`${name}: checkpoint ${pair} of ${count}`);
+    await state.changeEvenly(changed, overMs);
+    let floorMs = pair % 2 === 0 ? floor.write(netBytes) : undefined;
+    const { ms, pauseMs } = await timeCheckpoint(state);
+    floorMs ??= floor.write(netBytes);
+    if (pair < 0) continue;
+    pairs.oursMs.push(ms);
+    pairs.floorsMs.push(floorMs);
+    pairs.pausesMs.push(pauseMs);
+  }
+  return pairs;
+}
+
+/** By our own clock: until whoever awaits it goes on. */
+export async function timeCheckpoint({
+  backend,
+}: RowState): Promise<{ readonly ms: number; readonly pauseMs: number }> {
+  const start = performance.now();
+  const { pauseMs } = await backend.checkpoint();
+  return { ms: performance.now() - start, pauseMs };
+}
