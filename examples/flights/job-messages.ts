@@ -44,6 +44,12 @@ export interface JobCounters {
   readonly drains: number;
   readonly backPressureWaits: number;
   readonly backPressureWaitMs: number;
+  /** Bytes that a log of every single change would have, uncompressed. */
+  readonly changeBytes: number;
+  /** Of policy "changelog": bytes appended to the log, and bases made in the background. */
+  readonly logBytes: number;
+  readonly materializations: number;
+  readonly failedMaterializations: number;
 }
 
 export interface CheckpointReport {
@@ -58,6 +64,8 @@ export interface CheckpointReport {
   readonly sinkMs: number;
   readonly uploadedBytes: number;
   readonly totalBytes: number;
+  /** Of those, bytes of log. */
+  readonly logBytes: number;
 }
 
 export interface DumpedState {
@@ -75,6 +83,10 @@ export type JobMessage =
       readonly position: number;
       readonly checkpointId: number | undefined;
       readonly openMs: number;
+      /** Of that, opening the backend: verification and the replay of the log included. */
+      readonly restoreMs: number;
+      /** Bytes of log that were replayed. */
+      readonly replayedLogBytes: number;
     }
   | { readonly kind: "progress"; readonly position: number; readonly counters: JobCounters }
   | { readonly kind: "checkpoint-begin"; readonly position: number }

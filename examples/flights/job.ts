@@ -104,8 +104,19 @@ class Job {
   #counters(): JobCounters {
     const stats = this.#backend.stats();
     const { hotReads, coldReads, coldMisses, drains } = stats;
-    const { backPressureWaits, backPressureWaitMs } = stats;
-    return { hotReads, coldReads, coldMisses, drains, backPressureWaits, backPressureWaitMs };
+    const { backPressureWaits, backPressureWaitMs, changelog } = stats;
+    return {
+      hotReads,
+      coldReads,
+      coldMisses,
+      drains,
+      backPressureWaits,
+      backPressureWaitMs,
+      changeBytes: this.#pipeline.changeBytes,
+      logBytes: changelog?.appendedBytes ?? 0,
+      materializations: changelog?.materializations ?? 0,
+      failedMaterializations: changelog?.failedMaterializations ?? 0,
+    };
   }
 }
 
@@ -113,6 +124,7 @@ async function main(start: JobStart): Promise<void> {
   const { directories, budgetMib, inputPath, limit, groupRows, expectedPosition } = start;
   const openedMs = performance.now();
   await using source = new FlightSource({ inputPath, limit, groupRows, expectedPosition });
+  const restoredMs = performance.now();
   await using backend = await openKeyedStateBackend({
     backend: start.backend,
     workingDirectory: directories.working,
@@ -121,11 +133,14 @@ async function main(start: JobStart): Promise<void> {
     memoryBudgetBytes: budgetMib * MIB,
     restore: "latest-or-new",
   });
+  const restoreMs = performance.now() - restoredMs;
+  const replayedLogBytes = backend.stats().changelog?.logBytes ?? 0;
   const metadata = backend.restored?.metadata as JobMetadata | undefined;
   const position = metadata?.position ?? 0;
   const sink = await TransactionalFileSink.open(directories.output, metadata?.sink);
   const openMs = performance.now() - openedMs;
-  send({ kind: "ready", position, checkpointId: backend.restored?.checkpointId, openMs });
+  const checkpointId = backend.restored?.checkpointId;
+  send({ kind: "ready", position, checkpointId, openMs, restoreMs, replayedLogBytes });
   await new Job(start, backend, sink, position).run(source);
   await sink.close();
 }

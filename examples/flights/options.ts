@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { DEFAULT_INPUT } from "./default-input.ts";
 
 export type BackendKind = "lsm" | "memory";
-export type Policy = "full" | "incremental";
+export type Policy = "full" | "incremental" | "changelog";
 
 export interface FlightsOptions {
   readonly inputPath: string;
@@ -45,7 +45,8 @@ and every output row against an independent computation.
   --kills N            SIGKILLs, at least one of them during a checkpoint; 0 to 100   (default 2)
   --limit N            use the first N records of the input only                  (default: all)
   --backend KIND       lsm or memory                                               (default lsm)
-  --policy POLICY      full or incremental; memory knows full only         (default incremental)
+  --policy POLICY      full, incremental or changelog; memory knows full only
+                                                                           (default incremental)
   --budget MIB         memory budget of the backend, 16 to 65536    (default lsm 32, memory 1024)
   --interval MS        time between checkpoints, 10 to 600000                      (default 500);
                        at most 500 from where a kill is due until it happens
@@ -85,6 +86,7 @@ export function parseOptions(args: readonly string[]): FlightsOptions | "help" {
   const policy = oneOf("--policy", values.policy ?? (isMemory ? "full" : "incremental"), [
     "full",
     "incremental",
+    "changelog",
   ]);
   if (isMemory && policy !== "full") {
     throw new UsageError("--policy: the memory backend takes full checkpoints only");

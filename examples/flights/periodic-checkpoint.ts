@@ -108,9 +108,9 @@ export class PeriodicCheckpoint {
       this.#send({ kind: "checkpoint-aborted", position, message: error.message });
       return; // The next one lists the same pending files again.
     }
-    const { checkpointId, durationMs, uploadedBytes, totalBytes } = checkpoint;
+    const { checkpointId, durationMs, uploadedBytes, totalBytes, logBytes } = checkpoint;
     const pauseMs = this.#longestBlockMs;
-    const measured = { durationMs, pauseMs, sinkMs, uploadedBytes, totalBytes };
+    const measured = { durationMs, pauseMs, sinkMs, uploadedBytes, totalBytes, logBytes };
     const report: CheckpointReport = { checkpointId, position, ...measured };
     this.#send({ kind: "checkpoint-end", report });
     await this.#sink.commit(sink);

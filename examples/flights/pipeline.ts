@@ -10,11 +10,25 @@ import type { TransactionalFileSink } from "./transactional-file-sink.ts";
 /** More than all airport indexes. */
 const AIRPORTS_MAX = 65_536;
 
+/**
+ * Of a change in a log, beside key and value: its kind and two lengths, key group, state id, part and
+ * tag, terminator of the key, header of the row.
+ */
+const CHANGE_FIXED_BYTES = 3 + 8 + 2 + 1;
+const INTEGER_BYTES = 8;
+/** Changes of one accepted flight, and integers in them; the list of the worst delays comes on top. */
+const CHANGES_PER_FLIGHT = 7;
+const INTEGERS_PER_FLIGHT = 1 + 3 + 4 + 2 + 4 + 4 + 1;
+const PER_FLIGHT_BYTES =
+  CHANGES_PER_FLIGHT * CHANGE_FIXED_BYTES + INTEGERS_PER_FLIGHT * INTEGER_BYTES;
+
 export class FlightPipeline {
   readonly states: FlightStates;
   /** Since this pipeline was made, not since the checkpoint. */
   accepted = 0;
   dropped = 0;
+  /** What a log of every change would take so far. */
+  changeBytes = 0;
   readonly #backend: KeyedStateBackend;
   readonly #sink: TransactionalFileSink;
   readonly #airports: string[] = [];
@@ -25,6 +39,7 @@ export class FlightPipeline {
   #position = 0;
   #delay = 0;
   #distance = 0;
+  #routeBytes = 0;
   #routeFlights = 0;
 
   constructor(backend: KeyedStateBackend, sink: TransactionalFileSink) {
@@ -46,6 +61,7 @@ export class FlightPipeline {
     this.#position = batch.firstPosition + index;
     this.#delay = batch.delays[index]!;
     this.#distance = batch.distances[index]!;
+    this.#routeBytes = route.length;
 
     const flight = flightKey(route, minute, this.#delay, this.#distance);
     if (!this.#backend.withKey(flight, this.#isFirst)) {
@@ -55,10 +71,14 @@ export class FlightPipeline {
     const day = routeDayKey(route, this.#day(dayOfMinute(minute)));
     this.#backend.withKey(day, this.#addToRouteDay);
     this.#backend.withKey(route, this.#addToRoute);
-    this.#backend.withKey(this.#airports[origin]!, this.#depart);
-    this.#backend.withKey(this.#airports[destination]!, this.#arrive);
+    const from = this.#airports[origin]!;
+    const to = this.#airports[destination]!;
+    this.#backend.withKey(from, this.#depart);
+    this.#backend.withKey(to, this.#arrive);
     this.#sink.write(this.#position, route, this.#routeFlights);
     this.accepted++;
+    const keyBytes = flight.length + day.length + 2 * route.length + 2 * from.length + to.length;
+    this.changeBytes += PER_FLIGHT_BYTES + keyBytes;
   }
 
   readonly #isFirst = (): boolean => {
@@ -108,6 +128,7 @@ export class FlightPipeline {
     worst.splice(found === -1 ? worst.length : found, 0, { delay, position: this.#position });
     if (worst.length > WORST_DELAYS_MAX) worst.pop();
     worstDelays.update(worst);
+    this.changeBytes += CHANGE_FIXED_BYTES + this.#routeBytes + 2 * INTEGER_BYTES * worst.length;
     return worst[WORST_DELAYS_MAX - 1]?.delay ?? 0;
   }
 

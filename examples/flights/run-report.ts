@@ -15,6 +15,9 @@ export interface RunReport {
   readonly recoveryMs: readonly number[];
   /** From a kill to the first record, replayed or not. */
   readonly resumeMs: readonly number[];
+  /** Of each recovery: opening the backend, the replay of the log included. */
+  readonly restoreMs: readonly number[];
+  readonly replayedLogBytes: readonly number[];
   readonly states: readonly DumpedState[];
   /** Sums over all processes of the job, as of their last message. */
   readonly counters: JobCounters;
@@ -30,6 +33,10 @@ export function sumCounters(all: readonly JobCounters[]): JobCounters {
     drains: 0,
     backPressureWaits: 0,
     backPressureWaitMs: 0,
+    changeBytes: 0,
+    logBytes: 0,
+    materializations: 0,
+    failedMaterializations: 0,
   };
   for (const counters of all) {
     for (const name of Object.keys(total) as (keyof JobCounters)[]) total[name] += counters[name];

@@ -39,18 +39,35 @@ function rows(summary: Summary): (readonly [name: string, text: string])[] {
       "uploaded",
       `${mib(summary.uploadedBytes)}, ${(summary.uploadedBytes / summary.stateBytes).toFixed(1)} times the state`,
     ],
+    ...logRows(summary),
     ["kills", `${summary.kills}, ${summary.killsDuringCheckpoint} during a checkpoint`],
     ["replayed", `${replayedRecords.join(", ") || "no"} records`],
     [
       "recovery",
       `${list(recoveryMs)} to the first new record, ${list(resumeMs)} to the first at all`,
     ],
+    ["restore", `${list(summary.restoreMs)} to open the backend`],
     [
       "time",
       `job ${seconds(summary.jobMs)}, dump ${seconds(summary.dumpMs)}, verification ${seconds(summary.verificationMs)}`,
     ],
     ["verification", `lost ${lost}, duplicated ${duplicated}, wrong ${wrong}`],
     ["result", summary.ok ? "exactly right" : "NOT RIGHT"],
+  ];
+}
+
+/** Nothing where no log is kept. */
+function logRows(summary: Summary): (readonly [name: string, text: string])[] {
+  const { policy, logBytes, changeBytes, logShare, materializations } = summary;
+  if (policy !== "changelog") return [];
+  const replayed = summary.replayedLogBytes.map(mib).join(", ");
+  return [
+    [
+      "log",
+      `${mib(logBytes)}, ${percent(logShare)} of the ${mib(changeBytes)} of all changes; ` +
+        `${materializations} bases made in the background`,
+    ],
+    ["log replayed", replayed || "none"],
   ];
 }
 

@@ -1,11 +1,13 @@
 // What the run amounts to, as the JSON object that --json prints. Names are fixed: others read them.
-import type { FlightsOptions } from "./options.ts";
+import type { FlightsOptions, Policy } from "./options.ts";
 import type { RunReport } from "./run-report.ts";
 import type { VerificationResult } from "./verification.ts";
 
 const MIB_BYTES = 1_048_576;
 
 export interface Summary {
+  readonly policy: Policy;
+  readonly intervalMs: number;
   /** First deliveries. */
   readonly records: number;
   readonly redelivered: number;
@@ -38,8 +40,20 @@ export interface Summary {
   readonly sinkSyncMsP50: number;
   readonly sinkSyncMsP99: number;
   readonly uploadedBytes: number;
+  /** Bytes that a log of every single change would have, uncompressed; replayed records count again. */
+  readonly changeBytes: number;
+  /** Of policy "changelog", else 0: bytes appended to the log, by all processes of the job. */
+  readonly logBytes: number;
+  /** `logBytes` by `changeBytes`. */
+  readonly logShare: number;
+  /** Bases made in the background. */
+  readonly materializations: number;
+  readonly failedMaterializations: number;
   readonly recoveryMs: readonly number[];
   readonly resumeMs: readonly number[];
+  /** Opening the backend after each kill, the replay of the log included; and how long that log was. */
+  readonly restoreMs: readonly number[];
+  readonly replayedLogBytes: readonly number[];
   readonly jobMs: number;
   readonly dumpMs: number;
   /** What it still took after the dump: most of it runs beside that. */
@@ -64,6 +78,8 @@ export function summarize(
     run.replayedRecords.every((count) => count > 0) &&
     (kills === 0 || run.killsDuringCheckpoint > 0);
   return {
+    policy: options.policy,
+    intervalMs: options.intervalMs,
     records: verified.records,
     redelivered: verified.redelivered,
     accepted: verified.accepted,
@@ -113,8 +129,17 @@ function checkpointing(run: RunReport) {
     sinkSyncMsP99: percentile(sinkSyncs, 0.99),
     uploadedBytes: run.checkpoints.reduce((sum, one) => sum + one.uploadedBytes, 0),
     recoveryMs: run.recoveryMs.map((ms) => round(ms, 1)),
+    ...logging(run),
     resumeMs: run.resumeMs.map((ms) => round(ms, 1)),
+    restoreMs: run.restoreMs.map((ms) => round(ms, 1)),
+    replayedLogBytes: run.replayedLogBytes,
   };
+}
+
+function logging({ counters }: RunReport) {
+  const { changeBytes, logBytes, materializations, failedMaterializations } = counters;
+  const logShare = round(logBytes / Math.max(1, changeBytes), 4);
+  return { changeBytes, logBytes, logShare, materializations, failedMaterializations };
 }
 
 /** Nearest rank: a value that occurred. 0 if there are none. */

@@ -46,6 +46,8 @@ export class Supervisor {
   readonly #replayed: number[] = [];
   readonly #recoveryMs: number[] = [];
   readonly #resumeMs: number[] = [];
+  readonly #restoreMs: number[] = [];
+  readonly #replayedLogBytes: number[] = [];
   #aborted = 0;
   #duringCheckpoint = 0;
   #kills = 0;
@@ -85,6 +87,8 @@ export class Supervisor {
       replayedRecords: this.#replayed,
       recoveryMs: this.#recoveryMs,
       resumeMs: this.#resumeMs,
+      restoreMs: this.#restoreMs,
+      replayedLogBytes: this.#replayedLogBytes,
       states: this.#states,
       counters: sumCounters(this.#attempts.flatMap((attempt) => attempt.counters ?? [])),
       peakRssBytes: this.#peakRssBytes,
@@ -191,9 +195,12 @@ export class Supervisor {
     this.#events.note(`kill ${this.#kills}: SIGKILL at position ${attempt.position}, ${when}`);
   }
 
-  #restarted({ position, checkpointId, openMs }: Ready, kill: Kill): void {
+  #restarted(ready: Ready, kill: Kill): void {
+    const { position, checkpointId, openMs } = ready;
     const replayed = kill.position - position;
     this.#replayed.push(replayed);
+    this.#restoreMs.push(ready.restoreMs);
+    this.#replayedLogBytes.push(ready.replayedLogBytes);
     const from = checkpointId === undefined ? "the beginning" : `checkpoint ${checkpointId}`;
     this.#events.note(
       `restarted from ${from}, open in ${openMs.toFixed(0)} ms: ${replayed} records are replayed`,

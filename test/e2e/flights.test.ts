@@ -82,13 +82,15 @@ describe("npm start", () => {
   });
 
   test.each([
-    ["lsm", "1"],
-    ["memory", "1"],
+    ["lsm", "incremental", "500"],
+    ["lsm", "changelog", "50"],
+    ["memory", "full", "500"],
   ])(
-    "is exactly right on the %s backend after a kill",
-    async (backend, kills) => {
-      const output = join(root, backend);
-      const args = ["--limit", String(LIMIT), "--kills", kills, "--backend", backend];
+    "is exactly right on the %s backend, policy %s, a checkpoint every %s ms, after a kill",
+    async (backend, policy, interval) => {
+      const output = join(root, `${backend}-${policy}`);
+      const kind = ["--backend", backend, "--policy", policy, "--interval", interval];
+      const args = ["--limit", String(LIMIT), "--kills", "1", ...kind];
       const { status, lines, errors } = await run(...args, "--json", "--output", output);
       assert.equal(status, 0, errors);
       const summary = JSON.parse(lines.at(-1)!) as Record<string, unknown>;
@@ -102,6 +104,17 @@ describe("npm start", () => {
       assert.equal(replayed.length, summary["kills"]);
       assert.ok(replayed.every((count) => count > 0));
       for (const name of summaryFields.split(" ")) assert.ok(name in summary, name);
+      assert.equal(summary["policy"], policy);
+      assert.equal((summary["restoreMs"] as number[]).length, summary["kills"]);
+      const [logged, all] = [summary["logBytes"] as number, summary["changeBytes"] as number];
+      assert.ok(all > LIMIT * 200);
+      if (policy === "changelog") {
+        assert.ok(logged > 0 && logged < all, `${logged} of ${all}`);
+        assert.ok((summary["replayedLogBytes"] as number[]).some((bytes) => bytes > 0));
+        assert.ok(lines.some((line) => /^ {2}log +\d.* of all changes/.test(line)));
+      } else {
+        assert.equal(logged, 0);
+      }
       assert.deepEqual(readdirSync(output), ["routes.csv"]);
       assert.equal(readFileSync(join(output, "routes.csv"), "utf8"), expected);
       assert.deepEqual(readdirSync(temporary), []);
@@ -133,7 +146,8 @@ describe("npm start", () => {
 const summaryFields =
   "records redelivered recordsPerSecond keys coldReads stateBytes memoryBudgetBytes peakRssBytes " +
   "peakAnonBytes kills killsDuringCheckpoint replayedRecords checkpoints checkpointMsP50 " +
-  "checkpointMsP99 pauseMsP50 pauseMsP99 uploadedBytes recoveryMs lost duplicated wrong ok";
+  "checkpointMsP99 pauseMsP50 pauseMsP99 uploadedBytes recoveryMs lost duplicated wrong ok " +
+  "policy intervalMs changeBytes logBytes logShare materializations restoreMs replayedLogBytes";
 
 describe("with bad input, npm start ends with exit code 2 and creates nothing", () => {
   const cut = join(root, "cut.parquet");
