@@ -51,7 +51,12 @@ function countingEnvironment(): Environment {
         calls.sync++;
         return file.sync();
       };
-      return { path, write: (bytes) => file.write(bytes), sync, close: () => file.close() };
+      const syncData = (): Promise<void> => {
+        calls.sync++;
+        return file.syncData();
+      };
+      const write = (bytes: Uint8Array): Promise<void> => file.write(bytes);
+      return { path, write, sync, syncData, close: () => file.close() };
     },
     syncFile: (path) => {
       calls.syncFile++;

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 // oxlint-disable-next-line no-restricted-imports -- appends have an order, which a pool does not keep
 import { Worker } from "node:worker_threads";
 import type { Environment } from "../api/environment.ts";
-import { NodeFileSystem } from "../environment/node-file-system.ts";
+import { isNodeFileSystem } from "../environment/node-file-system.ts";
 import { ClosedError, InvalidArgumentError, StorageError } from "../errors.ts";
 import { fromErrorData } from "../workers/error-data.ts";
 import { typedFileError } from "../environment/typed-error.ts";
@@ -159,6 +159,7 @@ export function openAppender(
   environment: Environment,
   arena: SharedArrayBuffer,
 ): Promise<Appender> {
-  const isNode = environment.fileSystem instanceof NodeFileSystem;
-  return isNode ? AppendThread.spawn(environment, arena) : InlineAppender.open(environment, arena);
+  return isNodeFileSystem(environment.fileSystem)
+    ? AppendThread.spawn(environment, arena)
+    : InlineAppender.open(environment, arena);
 }

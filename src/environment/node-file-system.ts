@@ -84,8 +84,19 @@ class NodeReadableFile implements ReadableFile {
   }
 }
 
+const own = new WeakSet<FileSystem>();
+
+/** Whether this is Node's file system itself and no wrapper: any thread may use one of its own then. */
+export function isNodeFileSystem(fileSystem: FileSystem): boolean {
+  return own.has(fileSystem);
+}
+
 export class NodeFileSystem implements FileSystem {
   readonly isNative = true;
+
+  constructor() {
+    own.add(this);
+  }
 
   async create(path: string): Promise<WritableFile> {
     const handle = await fs.open(path, CREATE_FLAGS, FILE_MODE);
