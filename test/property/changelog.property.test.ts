@@ -17,7 +17,10 @@ import { auditStorage } from "../support/storage-audit.ts";
 import { quickDirectory } from "../support/subjects.ts";
 import { Run } from "./backend-run.ts";
 
-const kinds = ["work", "work", "fill", "cut", "cut", "abort", "fail", "turns", "settle", "restart"];
+const kinds = [
+  ...["work", "work", "fill", "fill", "cut", "cut", "cut", "abort", "abort"],
+  ...["slow", "slow", "fail", "turns", "turns", "settle", "restart"],
+];
 type Action = readonly [kind: string, seed: number];
 const actionLists: fc.Arbitrary<Action[]> = fc.array(
   fc.tuple(fc.constantFrom(...kinds), fc.integer({ min: 0, max: 2 ** 31 })),
@@ -79,15 +82,21 @@ class ChangelogRun {
     switch (kind) {
       case "work":
       case "fill":
-        return this.#run.do([kind, seed], 200);
+        return this.#run.do([kind, seed], 500);
       case "cut":
         return this.#run.attempt();
       case "abort": {
         const stop = new AbortController();
         this.#run.attempt(stop.signal);
-        await turns(random(12));
-        return stop.abort();
+        if (random(2) === 0) {
+          await turns(random(40));
+          return stop.abort();
+        }
+        setTimeout(() => stop.abort(), random(25)); // While others are under way.
+        return undefined;
       }
+      case "slow":
+        return this.#files.slow(random(12));
       case "fail":
         return this.#files.arm(
           calls[random(calls.length)]!,
@@ -95,7 +104,7 @@ class ChangelogRun {
           random(4),
         );
       case "turns":
-        return turns(random(30));
+        return turns(random(60));
       case "settle":
         return this.#settle();
       default:
@@ -109,6 +118,7 @@ class ChangelogRun {
 
   async #restart(policy: CheckpointPolicy): Promise<void> {
     for (const call of calls) this.#files.arm(call, "EIO", 0);
+    this.#files.slow(0);
     await this.#run.stop();
     await this.#settle();
     this.#run.use(optionsOf(policy));

@@ -9,6 +9,8 @@ export interface FailingFiles {
   readonly environment: Environment;
   /** The next `count` calls of this kind on changelog segments fail so. */
   arm(call: FailingCall, code: string, count: number): void;
+  /** The next `count` writes and syncs of segments, and creations of metadata, take a while. */
+  slow(count: number): void;
   /** Calls that have failed so far. */
   readonly failed: number;
 }
@@ -18,6 +20,12 @@ export function failingFiles(): FailingFiles {
   const node = nodeEnvironment();
   const armed = new Map<FailingCall, { code: string; left: number }>();
   let failed = 0;
+  let slowLeft = 0;
+  const pause = async (): Promise<void> => {
+    if (slowLeft === 0) return;
+    slowLeft--;
+    await new Promise((resolve) => setTimeout(resolve, 3 + (slowLeft % 4) * 4));
+  };
   const check = (call: FailingCall, path: string): void => {
     const plan = armed.get(call);
     if (plan === undefined || plan.left === 0) return;
@@ -28,12 +36,16 @@ export function failingFiles(): FailingFiles {
   const wrap = (file: WritableFile, isSegment: () => boolean): WritableFile => ({
     path: file.path,
     write: async (bytes) => {
-      if (isSegment()) check("write", file.path);
+      if (isSegment()) {
+        check("write", file.path);
+        await pause();
+      }
       await file.write(bytes);
     },
     sync: () => file.sync(),
     syncData: async () => {
       check("sync", file.path);
+      await pause();
       await file.syncData();
     },
     close: () => file.close(),
@@ -53,12 +65,21 @@ export function failingFiles(): FailingFiles {
           });
         };
       }
+      if (name === "link") {
+        return async (existing: string, path: string) => {
+          if (path.includes("/metadata/")) await pause();
+          await target.link(existing, path);
+        };
+      }
       const value = target[name];
       return typeof value === "function" ? (value as () => unknown).bind(target) : value;
     },
   });
   return {
     environment: { ...node, fileSystem },
+    slow: (count) => {
+      slowLeft = count;
+    },
     arm: (call, code, count) => armed.set(call, { code, left: count }),
     get failed() {
       return failed;
