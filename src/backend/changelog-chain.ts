@@ -81,7 +81,7 @@ export class ChangelogChain {
       ownBytes: handle.lengthBytes,
     }));
     options.buffer.ledger.markAppended(boundary);
-    options.writer.prepare();
+    void options.writer.prepare();
   }
 
   /** Whether it can go on (H2). */
@@ -233,8 +233,8 @@ export class ChangelogChain {
   /** Blocks until the boundary is appended; false if that cannot be, or takes longer. */
   wait(boundary: number, timeoutMs: number): boolean {
     const { writer, clock } = this.#options;
-    if (!writer.isThread) return this.appended >= boundary;
     writer.flush();
+    if (!writer.isThread || writer.isWaiting) return this.appended >= boundary;
     const startMs = clock.monotonicMs();
     for (;;) {
       const changes = this.#progress.changes;

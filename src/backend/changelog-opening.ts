@@ -30,6 +30,8 @@ export interface ChangelogOpening {
 export async function openChangelogTier(opening: ChangelogOpening): Promise<ChangelogTier> {
   const { options, host, lsm, tier, shareBytes } = opening;
   const { environment, buffer, status, keyGroups, changeNumberBase, schemas, pin, discard } = tier;
+  const writer = await host.logWriter(options.checkpointStorage);
+  await writer.prepare();
   return new ChangelogTier({
     environment,
     buffer,
@@ -41,7 +43,7 @@ export async function openChangelogTier(opening: ChangelogOpening): Promise<Chan
     discard,
     lsm,
     changelog: resolveChangelogOptions(options.changelog, shareBytes),
-    writer: await host.logWriter(options.checkpointStorage),
+    writer,
     exclusive: (work) => host.exclusive(work),
   });
 }

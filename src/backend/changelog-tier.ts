@@ -68,6 +68,7 @@ export class ChangelogTier implements Tier {
     this.#options = options;
     this.#early = new EarlyAppends(options.buffer, options.changelog.earlyAppendBytes);
     this.#materialization = new Materialization(options);
+    options.buffer.takesBlindAppends = false;
     options.lsm.drains.gate = new ChainGate(() => this.#chain);
   }
 

@@ -24,6 +24,8 @@ const defaultEntry: URL = new URL("./append.worker.js", import.meta.url);
 export interface Appender {
   /** Whether it goes on while the calling thread blocks. */
   readonly isThread: boolean;
+  /** A number that no other segment of this appender has. */
+  nextSegment(): number;
   /** Served one at a time, in order. Rejects with a typed error. */
   call<K extends AppendCallKind>(
     kind: K,
@@ -44,6 +46,7 @@ export class AppendThread implements Appender {
   readonly #exit: Promise<void>;
   #ended: Error | undefined;
   #nextId = 0;
+  #segments = 0;
 
   private constructor(entry: URL, workerData: AppendThreadData) {
     this.#worker = new Worker(entry, {
@@ -92,6 +95,10 @@ export class AppendThread implements Appender {
     });
   }
 
+  nextSegment(): number {
+    return ++this.#segments;
+  }
+
   /** For tests: as if it had crashed. */
   async terminate(): Promise<void> {
     await this.#worker.terminate();
@@ -125,6 +132,7 @@ export class AppendThread implements Appender {
 export class InlineAppender implements Appender {
   readonly isThread = false;
   readonly #service: AppendService;
+  #segments = 0;
   #queue: Promise<unknown> = Promise.resolve();
 
   private constructor(service: AppendService) {
@@ -133,6 +141,10 @@ export class InlineAppender implements Appender {
 
   static async open(environment: Environment, arena: SharedArrayBuffer): Promise<InlineAppender> {
     return new InlineAppender(await AppendService.open(environment, arena));
+  }
+
+  nextSegment(): number {
+    return ++this.#segments;
   }
 
   call<K extends AppendCallKind>(

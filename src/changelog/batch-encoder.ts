@@ -2,6 +2,7 @@
 // the arena that the records' thread goes on writing to; sealed-rows.ts says why that is safe.
 //   B1. Rows ascend in their key groups, and stay in the order they were made in within one.
 //   B2. Frames are small enough that readers of few key groups skip most of them.
+//   B3. There are no blind appends: docs/decisions/0005.
 import type { KeyGroupRange } from "../api/keyed-state-backend.ts";
 import { assert } from "../common/assert.ts";
 import { writeVarint } from "../common/varint.ts";
@@ -21,8 +22,6 @@ import type { AppendTask } from "./append-protocol.ts";
 
 /** Raw bytes at which a frame ends: LZ4 gains nothing above its window of 64 KiB. */
 const FRAME_RAW_BYTES = 131_072;
-/** References to earlier appends, which are the write buffer's own. */
-const APPEND_HEADER_BYTES = 8;
 /** Pieces up to this are copied by a loop. */
 const LOOP_BYTES_MAX = 48;
 
@@ -126,17 +125,13 @@ export class BatchEncoder {
     const units = word2 >>> 16;
     if (offset + (units << 3) + 16 > raw.length) return -1;
     const keyStart = (reference + RECORD_HEADER_UNITS) << 3;
+    assert((word1 & RecordFlag.append) === 0, "B3: a blind append is logged");
     const isRemoved = (word1 & RecordFlag.tombstone) !== 0;
-    const isAppend = (word1 & RecordFlag.append) !== 0;
-    raw[offset] = isRemoved ? ChangeKind.delete : isAppend ? ChangeKind.append : ChangeKind.put;
+    raw[offset] = isRemoved ? ChangeKind.delete : ChangeKind.put;
     let at = this.#copy(keyStart, keyBytes, writeVarint(raw, offset + 1, keyBytes));
     if (isRemoved) return at;
     const valueStart = (reference + RECORD_HEADER_UNITS + keyUnits) * 8;
     const valueBytes = (units - RECORD_HEADER_UNITS - keyUnits) * 8 - (word2 & 0xffff);
-    if (isAppend) {
-      const length = valueBytes - APPEND_HEADER_BYTES;
-      return this.#copy(valueStart + APPEND_HEADER_BYTES, length, writeVarint(raw, at, length));
-    }
     at = writeVarint(raw, at, valueBytes + 1);
     raw[at] = word1 >>> ROW_HEADER_SHIFT;
     return this.#copy(valueStart, valueBytes, at + 1);

@@ -81,16 +81,24 @@ export class LogWriter {
   #waiting = 0;
   #posted: Promise<void> = Promise.resolve();
   #settled: Promise<void> = Promise.resolve();
-  #numbers = 0;
   segments = 0;
 
   constructor(options: LogWriterOptions) {
     this.#options = options;
   }
 
-  /** Creates the first segment, so that the first checkpoint does not wait for it. */
-  prepare(): void {
+  /**
+   * Creates the first segment: neither a checkpoint nor a caller that blocks has to wait for it then.
+   * Resolves also if it cannot be created: the first append tells.
+   */
+  async prepare(): Promise<void> {
     this.#current ??= this.#begin();
+    await this.#current.created.catch(() => undefined);
+  }
+
+  /** Whether something that was asked for is handed over in a later turn only. */
+  get isWaiting(): boolean {
+    return this.#waiting > 0;
   }
 
   /** Whether appends go on while the calling thread blocks. */
@@ -172,7 +180,7 @@ export class LogWriter {
     const { environment, storage, appender, nameOf } = this.#options;
     const segment = new OpenSegment(
       toHex(environment.random.bytes(FILE_ID_BYTES)),
-      ++this.#numbers,
+      appender.nextSegment(),
     );
     this.segments++;
     segment.isFile = storage.pathForAppending !== undefined;

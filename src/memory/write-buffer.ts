@@ -58,8 +58,8 @@ export class WriteBuffer {
   recycledChunks = 0;
   /** True while a record could use up the headroom: attend to it before the next key is set. */
   isPressed = false;
-  /** A generation is sealed at this many chunks, if not before. */
-  sealChunksMax: number = Infinity;
+  sealChunksMax: number = Infinity; // A generation is sealed at so many chunks, if not before.
+  takesBlindAppends = true; // docs/decisions/0005
   /** Read hits in generations up to this one are copied forward: they are next to be recycled. */
   forwardUpTo = 0;
   private readonly _owner: BufferOwner;

@@ -70,7 +70,7 @@ export class ListRowsOfState {
       this._store(elements.subarray(0, length), true);
       return;
     }
-    if (length > BLIND_BYTES_MAX) {
+    if (length > BLIND_BYTES_MAX || !buffer.takesBlindAppends) {
       this.load();
       this._appendLoaded(elements, length);
       return;

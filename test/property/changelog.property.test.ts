@@ -18,8 +18,22 @@ import { quickDirectory } from "../support/subjects.ts";
 import { Run } from "./backend-run.ts";
 
 const kinds = [
-  ...["work", "work", "fill", "fill", "cut", "cut", "cut", "abort", "abort"],
-  ...["slow", "slow", "fail", "turns", "turns", "settle", "restart"],
+  "work",
+  "work",
+  "fill",
+  "fill",
+  "cut",
+  "cut",
+  "cut",
+  "abort",
+  "abort",
+  "slow",
+  "slow",
+  "fail",
+  "turns",
+  "turns",
+  "settle",
+  "restart",
 ];
 type Action = readonly [kind: string, seed: number];
 const actionLists: fc.Arbitrary<Action[]> = fc.array(

@@ -11,6 +11,8 @@ export interface FailingFiles {
   arm(call: FailingCall, code: string, count: number): void;
   /** The next `count` writes and syncs of segments, and creations of metadata, take a while. */
   slow(count: number): void;
+  /** The next `count` links into the directory fail. */
+  failLinks(directory: string, count: number): void;
   /** Calls that have failed so far. */
   readonly failed: number;
 }
@@ -21,6 +23,7 @@ export function failingFiles(): FailingFiles {
   const armed = new Map<FailingCall, { code: string; left: number }>();
   let failed = 0;
   let slowLeft = 0;
+  let links = { directory: "", left: 0 };
   const pause = async (): Promise<void> => {
     if (slowLeft === 0) return;
     slowLeft--;
@@ -68,6 +71,10 @@ export function failingFiles(): FailingFiles {
       if (name === "link") {
         return async (existing: string, path: string) => {
           if (path.includes("/metadata/")) await pause();
+          if (links.left > 0 && path.startsWith(links.directory)) {
+            links.left--;
+            throw Object.assign(new Error("EIO: link"), { code: "EIO" });
+          }
           await target.link(existing, path);
         };
       }
@@ -79,6 +86,9 @@ export function failingFiles(): FailingFiles {
     environment: { ...node, fileSystem },
     slow: (count) => {
       slowLeft = count;
+    },
+    failLinks: (directory, count) => {
+      links = { directory, left: count };
     },
     arm: (call, code, count) => armed.set(call, { code, left: count }),
     get failed() {
