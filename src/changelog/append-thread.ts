@@ -1,7 +1,8 @@
 // Starts the append thread and ties its answers to requests. In an environment of the user's own the
 // same service runs on the calling thread instead, through that environment.
 //   T1. The thread keeps the process alive only while a request is unanswered.
-//   T2. A thread that ends by itself fails every request, then and later.
+//   T2. A thread that ends by itself fails every request, and the segments that it had open are lost to
+//       whoever appends; the next request begins another thread.
 import { fileURLToPath } from "node:url";
 // oxlint-disable-next-line no-restricted-imports -- appends have an order, which a pool does not keep
 import { Worker } from "node:worker_threads";
@@ -24,6 +25,8 @@ const defaultEntry: URL = new URL("./append.worker.js", import.meta.url);
 export interface Appender {
   /** Whether it goes on while the calling thread blocks. */
   readonly isThread: boolean;
+  /** Segments of an earlier epoch are not open any more (T2). */
+  readonly epoch: number;
   /** A number that no other segment of this appender has. */
   nextSegment(): number;
   /** Served one at a time, in order. Rejects with a typed error. */
@@ -41,31 +44,17 @@ interface PendingCall {
 
 export class AppendThread implements Appender {
   readonly isThread = true;
-  readonly #worker: Worker;
-  readonly #pending = new Map<number, PendingCall>();
-  readonly #exit: Promise<void>;
-  #ended: Error | undefined;
-  #nextId = 0;
+  readonly #entry: URL;
+  readonly #data: AppendThreadData;
+  #running: RunningThread | undefined;
+  #isClosed = false;
+  #epoch = 0;
   #segments = 0;
 
-  private constructor(entry: URL, workerData: AppendThreadData) {
-    this.#worker = new Worker(entry, {
-      name: "varve-append",
-      workerData,
-      // Frames are external memory; V8's default of 48 MB would be outside the budget.
-      resourceLimits: { maxYoungGenerationSizeMb: 8 },
-    });
-    this.#worker.unref();
-    this.#worker.on("message", (message: AppendAnswerMessage) => this.#take(message));
-    this.#worker.on("error", (cause: unknown) => {
-      this.#end(new StorageError("the append thread ended with an error", { cause }));
-    });
-    this.#exit = new Promise((resolve) => {
-      this.#worker.on("exit", () => {
-        this.#end(new ClosedError("the append thread has ended"));
-        resolve();
-      });
-    });
+  private constructor(entry: URL, data: AppendThreadData) {
+    this.#entry = entry;
+    this.#data = data;
+    this.#thread();
   }
 
   static async spawn(
@@ -82,11 +71,70 @@ export class AppendThread implements Appender {
     return new AppendThread(entry, { arena });
   }
 
+  get epoch(): number {
+    return this.#running?.isEnded === false ? this.#epoch : this.#epoch + 1;
+  }
+
+  nextSegment(): number {
+    return ++this.#segments;
+  }
+
   call<K extends AppendCallKind>(
     kind: K,
     request: AppendCalls[K]["request"],
   ): Promise<AppendCalls[K]["result"]> {
-    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    if (this.#isClosed) return Promise.reject(new ClosedError("the append thread has ended"));
+    return this.#thread().call(kind, request);
+  }
+
+  /** T2 */
+  #thread(): RunningThread {
+    if (this.#running?.isEnded === false) return this.#running;
+    this.#epoch++;
+    this.#running = new RunningThread(this.#entry, this.#data);
+    return this.#running;
+  }
+
+  /** For tests: as if it had crashed. */
+  async terminate(): Promise<void> {
+    await this.#running?.terminate();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#running?.close();
+  }
+}
+
+class RunningThread {
+  isEnded = false;
+  readonly #worker: Worker;
+  readonly #pending = new Map<number, PendingCall>();
+  readonly #exit: Promise<void>;
+  #nextId = 0;
+
+  constructor(entry: URL, workerData: AppendThreadData) {
+    this.#worker = new Worker(entry, {
+      name: "varve-append",
+      workerData,
+      // Frames are external memory; V8's default of 48 MB would be outside the budget.
+      resourceLimits: { maxYoungGenerationSizeMb: 8 },
+    });
+    this.#worker.unref();
+    this.#worker.on("message", (message: AppendAnswerMessage) => this.#take(message));
+    this.#worker.on("error", (cause: unknown) => this.#end(cause));
+    this.#exit = new Promise((resolve) => {
+      this.#worker.on("exit", () => {
+        this.#end(undefined);
+        resolve();
+      });
+    });
+  }
+
+  call<K extends AppendCallKind>(
+    kind: K,
+    request: AppendCalls[K]["request"],
+  ): Promise<AppendCalls[K]["result"]> {
     return new Promise((resolve, reject) => {
       const id = this.#nextId++;
       this.#pending.set(id, { resolve: resolve as (result: unknown) => void, reject });
@@ -95,17 +143,12 @@ export class AppendThread implements Appender {
     });
   }
 
-  nextSegment(): number {
-    return ++this.#segments;
-  }
-
-  /** For tests: as if it had crashed. */
   async terminate(): Promise<void> {
     await this.#worker.terminate();
   }
 
   async close(): Promise<void> {
-    if (this.#ended === undefined) await this.call("end", undefined);
+    if (!this.isEnded) await this.call("end", undefined);
     this.#worker.ref();
     await this.#exit;
   }
@@ -119,11 +162,11 @@ export class AppendThread implements Appender {
     else call.reject(fromErrorData(message.error));
   }
 
-  #end(error: Error): void {
-    if (this.#ended !== undefined) return;
-    this.#ended = error;
+  #end(cause: unknown): void {
+    this.isEnded = true;
     const calls = [...this.#pending.values()];
     this.#pending.clear();
+    const error = new StorageError("the append thread ended", { cause, retriable: true });
     for (const call of calls) call.reject(error);
   }
 }
@@ -131,6 +174,7 @@ export class AppendThread implements Appender {
 /** The service on the calling thread. */
 export class InlineAppender implements Appender {
   readonly isThread = false;
+  readonly epoch = 1;
   readonly #service: AppendService;
   #segments = 0;
   #queue: Promise<unknown> = Promise.resolve();

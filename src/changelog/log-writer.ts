@@ -57,10 +57,12 @@ class OpenSegment implements Segment {
   isFile = true;
   created: Promise<void> = Promise.resolve();
   isCreated = false;
+  readonly epoch: number;
 
-  constructor(id: string, number: number) {
+  constructor(id: string, number: number, epoch: number) {
     this.id = id;
     this.number = number;
+    this.epoch = epoch;
   }
 }
 
@@ -129,6 +131,7 @@ export class LogWriter {
     const group = this.#pending;
     if (group.length === 0) return;
     this.#pending = [];
+    this.#abandonLost();
     const segment = (this.#current ??= this.#takeNext());
     const segmentBytes = Math.min(...group.map((one) => one.segmentBytes));
     const isFull = segment.lengthBytes >= segmentBytes;
@@ -140,6 +143,15 @@ export class LogWriter {
     const written = this.#post(segment, "append", { segment: segment.number, tasks, isSynced });
     this.#track(this.#finish(segment, group, written));
     if (isLast) this.#close(segment);
+  }
+
+  /** Segments that were open in a thread that has ended. */
+  #abandonLost(): void {
+    for (const segment of [this.#current, this.#next]) {
+      if (segment !== undefined && segment.epoch !== this.#options.appender.epoch) {
+        this.abandon(segment);
+      }
+    }
   }
 
   /** In the order of the calls; at once, in this call, unless a segment is still being created. */
@@ -181,6 +193,7 @@ export class LogWriter {
     const segment = new OpenSegment(
       toHex(environment.random.bytes(FILE_ID_BYTES)),
       appender.nextSegment(),
+      appender.epoch,
     );
     this.segments++;
     segment.isFile = storage.pathForAppending !== undefined;

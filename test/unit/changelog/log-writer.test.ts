@@ -1,0 +1,195 @@
+// The writer of segments with its thread and real files, apart from backends.
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFileSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, test } from "vitest";
+import type { AppendTask } from "../../../src/changelog/append-protocol.ts";
+import {
+  AppendThread,
+  type Appender,
+  InlineAppender,
+} from "../../../src/changelog/append-thread.ts";
+import { LogWriter } from "../../../src/changelog/log-writer.ts";
+import { ProgressBlock } from "../../../src/changelog/progress-block.ts";
+import { nodeEnvironment } from "../../../src/environment/node-environment.ts";
+import { readSegmentBatches } from "../../../src/format/changelog-walk.ts";
+import { loadFrameChecksum } from "../../../src/format/frame-checksum.ts";
+import { MIB, fileSystemStorage } from "../../../src/index.ts";
+import type { CheckpointStorage, SegmentHandle } from "../../../src/index.ts";
+import { ChunkPool } from "../../../src/memory/chunk-pool.ts";
+import { RowKey } from "../../../src/memory/row-key.ts";
+import { WriteBuffer } from "../../../src/memory/write-buffer.ts";
+import { quickDirectory } from "../../support/subjects.ts";
+
+const environment = nodeEnvironment();
+const keyGroups = { max: 4, first: 0, last: 3 };
+let root = "";
+let storage: CheckpointStorage;
+let appender: Appender;
+let writer: LogWriter;
+let pool: ChunkPool;
+
+beforeEach(async () => {
+  root = quickDirectory("varve-log-writer-");
+  storage = fileSystemStorage(root);
+  await storage.open();
+  pool = new ChunkPool(16 * MIB);
+});
+
+afterEach(async () => {
+  await writer.close();
+  await appender.close();
+  rmSync(root, { recursive: true, force: true });
+});
+
+/** A write buffer whose rows are told apart by a number. */
+class Rows {
+  readonly progress = new ProgressBlock();
+  readonly #buffer: WriteBuffer;
+  #boundary = 0;
+
+  constructor() {
+    const exhausted = (): never => assert.fail("the buffer is exhausted");
+    const owner = { generationSealed: () => undefined, exhausted };
+    this.#buffer = new WriteBuffer(pool, undefined, owner);
+  }
+
+  /** Writes `count` rows of 1,000 bytes, and hands them over. */
+  cut(count: number): AppendTask {
+    const row = new RowKey();
+    for (let number = 0; number < count; number++) {
+      row.words.set([(number & 3) << 8, 1, number, 0]);
+      row.length = 16;
+      row.hash = number * 2_654_435_761;
+      const reference = this.#buffer.reserve(row, 1, 1000, 1000, false);
+      const start = this.#buffer.valueOffset(reference);
+      for (let at = 0; at < 1000; at++)
+        this.#buffer.u8[start + at] = (at * 31 + number) ^ (at >> 3);
+    }
+    const afterChange = this.#boundary;
+    const boundary = this.#buffer.seal();
+    const chunks = this.#buffer.ledger.extents(afterChange, boundary);
+    this.#boundary = boundary;
+    const { buffer: progress } = this.progress;
+    return { chunks, boundary, keyGroups, afterChange, upToChange: boundary, progress };
+  }
+}
+
+function openWriter(from: Appender, own: CheckpointStorage = storage): void {
+  appender = from;
+  const nameOf = (id: string): string => `files/${id}`;
+  writer = new LogWriter({ environment, storage: own, appender, nameOf });
+}
+
+async function startThread(): Promise<AppendThread> {
+  const thread = await AppendThread.spawn(environment, pool.arena);
+  openWriter(thread);
+  return thread;
+}
+
+function names(): string[] {
+  return readdirSync(join(root, "files")).sort();
+}
+
+/** Upper change numbers of the batches, once length and hash are those of the handle. */
+async function changesIn(handle: SegmentHandle | undefined): Promise<number[]> {
+  assert.ok(handle !== undefined);
+  const bytes = readFileSync(join(root, "files", handle.id)).subarray(0, handle.lengthBytes);
+  assert.equal(createHash("sha256").update(bytes).digest("hex"), handle.sha256);
+  const checksum = await loadFrameChecksum();
+  return readSegmentBatches(bytes, checksum, handle.id).map(({ upToChange }) => upToChange);
+}
+
+describe("a log writer", () => {
+  test("puts what is asked for in one turn into one segment, synced once", async () => {
+    await startThread();
+    const tasks = Array.from({ length: 8 }, () => new Rows());
+    const appended = await Promise.all(
+      tasks.map((rows, index) => writer.append(rows.cut(20), index === 3, MIB)),
+    );
+    assert.equal(new Set(appended.map(({ synced }) => synced?.lengthBytes)).size, 1);
+    assert.equal((await changesIn(appended[0]!.synced)).length, 8);
+    assert.deepEqual(
+      tasks.map(({ progress }) => progress.appended),
+      Array(8).fill(1),
+    );
+    assert.equal(names().length, 1);
+  });
+
+  test("names ever longer beginnings of a segment", async () => {
+    await startThread();
+    const rows = new Rows();
+    const handles: (SegmentHandle | undefined)[] = [];
+    for (let cut = 1; cut <= 4; cut++) {
+      const { synced } = await writer.append(rows.cut(5), cut !== 3, MIB);
+      handles.push(synced);
+    }
+    assert.equal(handles[2], undefined);
+    assert.deepEqual(await changesIn(handles[0]), [1]);
+    assert.deepEqual(await changesIn(handles[1]), [1, 2]);
+    assert.deepEqual(await changesIn(handles[3]), [1, 2, 3, 4]);
+  });
+
+  test("ends a full segment with a sync, and has the next one ready", async () => {
+    await startThread();
+    const rows = new Rows();
+    const first = await writer.append(rows.cut(200), false, 65_536);
+    const second = await writer.append(rows.cut(10), false, 65_536);
+    assert.equal(first.segment.id, second.segment.id);
+    assert.deepEqual(await changesIn(first.segment.synced), [1, 2]);
+    const third = await writer.append(rows.cut(1), true, 65_536);
+    assert.notEqual(third.segment.id, first.segment.id);
+    assert.deepEqual(await changesIn(third.synced), [3]);
+  });
+
+  test("goes on in another segment and another thread after its thread ended", async () => {
+    const thread = await startThread();
+    const rows = new Rows();
+    const before = await writer.append(rows.cut(5), true, MIB);
+    await thread.terminate();
+    const after = await writer.append(rows.cut(5), true, MIB);
+    assert.notEqual(after.segment.id, before.segment.id);
+    assert.equal(before.segment.isAbandoned, true);
+    assert.deepEqual(await changesIn(before.synced), [1]);
+    assert.deepEqual(await changesIn(after.synced), [2]);
+  });
+
+  test("fails what its thread had not answered when it ended", async () => {
+    const thread = await startThread();
+    const rows = new Rows();
+    await writer.append(rows.cut(1), true, MIB);
+    const pending = writer.append(rows.cut(3000), true, MIB);
+    writer.flush();
+    await thread.terminate();
+    await assert.rejects(pending, { code: "VARVE_STORAGE", retriable: true });
+  });
+
+  test("removes segments that nothing was synced to, and keeps the others", async () => {
+    openWriter(await InlineAppender.open(environment, pool.arena));
+    const rows = new Rows();
+    const { segment } = await writer.append(rows.cut(1), true, MIB);
+    writer.abandon(segment);
+    await writer.append(rows.cut(1), false, MIB);
+    assert.equal(names().length, 2);
+    await writer.close();
+    assert.deepEqual(names(), [segment.id]);
+  });
+
+  test("stores an object at each sync where nothing can be appended to", async () => {
+    const objects = new Proxy(storage, {
+      get(target, name) {
+        if (name === "pathForAppending") return undefined;
+        const value: unknown = Reflect.get(target, name);
+        return typeof value === "function" ? (value.bind(target) as unknown) : value;
+      },
+    });
+    openWriter(await InlineAppender.open(environment, pool.arena), objects);
+    const rows = new Rows();
+    await writer.append(rows.cut(2), false, MIB);
+    const { synced } = await writer.append(rows.cut(2), true, MIB);
+    const next = await writer.append(rows.cut(2), true, MIB);
+    assert.deepEqual(await changesIn(synced), [1, 2]);
+    assert.deepEqual(await changesIn(next.synced), [3]);
+  });
+});
