@@ -8,10 +8,11 @@ import { fileName } from "./layout.ts";
 
 /**
  * NoSpaceError if the files would be copied and do not fit. What cannot be known is no reason to
- * refuse: a quota, or others who write meanwhile, may still end the fetching later, typed as well.
+ * refuse: a quota, or others who write meanwhile, may still end the fetching later, typed as well. What
+ * has no `canLink` copies.
  */
 export async function requireFetchSpace(
-  storage: CheckpointStorage,
+  storage: Pick<CheckpointStorage, "canLink">,
   fileSystem: FileSystem,
   directory: string,
   files: readonly SharedFile[],

@@ -1,4 +1,4 @@
-// One handle of a checkpoint: its file list and its rows, loaded when they are first asked for.
+// One handle of a checkpoint: its file list, its log and its rows, loaded when they are first asked for.
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import type { KeyedStateHandle, StateSchema } from "../api/keyed-state-backend.ts";
 import { readFileList } from "../checkpoint/base-reader.ts";
@@ -10,7 +10,10 @@ import { runTask } from "../workers/task-runner.ts";
 import { type WorkerPool, openWorkerPoolOn } from "../workers/worker-pool.ts";
 import { DumpRows } from "./dump-rows.ts";
 import type { EntryDecoder } from "./entry-decoder.ts";
+import { LogSource } from "./log-source.ts";
+import { LoggedRows } from "./logged-rows.ts";
 import type { Groups, RowSource } from "./row-source.ts";
+import type { Scratch } from "./scratch.ts";
 import { SstRows } from "./sst-rows.ts";
 
 interface ClearableRows extends RowSource {
@@ -22,14 +25,19 @@ export class BasePart {
   readonly decoders: ReadonlyMap<string, EntryDecoder>;
   readonly storage: CheckpointStorage;
   #list: Promise<FileList> | undefined = undefined;
+  readonly #scratch: Scratch;
+  #baseRows: Promise<ClearableRows> | undefined = undefined;
+  #log: Promise<LogSource> | undefined = undefined;
   #rows: Promise<ClearableRows> | undefined = undefined;
 
   constructor(
     storage: CheckpointStorage,
     handle: KeyedStateHandle,
     decoderOf: (schema: StateSchema) => EntryDecoder,
+    scratch: Scratch,
   ) {
     this.storage = storage;
+    this.#scratch = scratch;
     this.handle = handle;
     this.decoders = new Map(handle.states.map((schema) => [schema.name, decoderOf(schema)]));
   }
@@ -44,6 +52,7 @@ export class BasePart {
     }
   }
 
+  /** Rows of base and log. */
   async rows(): Promise<RowSource> {
     this.#rows ??= this.#openRows();
     try {
@@ -54,7 +63,35 @@ export class BasePart {
     }
   }
 
+  /** Rows of the base alone. */
+  async baseRows(): Promise<ClearableRows> {
+    this.#baseRows ??= this.#openBase();
+    try {
+      return await this.#baseRows;
+    } catch (error) {
+      this.#baseRows = undefined;
+      throw error;
+    }
+  }
+
+  /** The changes after the base, of which every byte is verified then. */
+  async log(): Promise<LogSource> {
+    this.#log ??= LogSource.open(this.storage, this.handle);
+    try {
+      return await this.#log;
+    } catch (error) {
+      this.#log = undefined;
+      throw error;
+    }
+  }
+
   async #openRows(): Promise<ClearableRows> {
+    const base = await this.baseRows();
+    if (this.handle.log === undefined) return base;
+    return new LoggedRows(base, await this.log(), this.#scratch);
+  }
+
+  async #openBase(): Promise<ClearableRows> {
     const list = await this.list();
     // Files of a canonical savepoint are those of a dump, sorted over all of them.
     if (list.kind !== "sst-set") {
@@ -66,7 +103,7 @@ export class BasePart {
 
   /** Gives back what is cached. */
   clear(): void {
-    this.#rows?.then(
+    (this.#rows ?? this.#baseRows)?.then(
       (rows) => rows.clear(),
       () => undefined, // Nothing was cached then.
     );

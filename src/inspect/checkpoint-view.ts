@@ -1,6 +1,6 @@
 // A checkpoint, read without restoring it: no backend, no working directory, no job code.
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
-import type { StateSchema } from "../api/keyed-state-backend.ts";
+import type { KeyGroupRange, StateSchema } from "../api/keyed-state-backend.ts";
 import type { Key } from "../api/state.ts";
 import type { CheckpointMetadata } from "../format/metadata.ts";
 import type { Groups } from "./row-source.ts";
@@ -28,6 +28,21 @@ export interface ScanOptions {
   readonly namespace?: Key | undefined;
 }
 
+/** The changes of a handle after its base. */
+export interface LogDescription {
+  readonly keyGroups: KeyGroupRange;
+  /** The base holds the changes up to it, and the log those after it, up to the other. */
+  readonly baseChangeNumber: number;
+  readonly changeNumber: number;
+  /** Stored bytes of its segments, as far as the handle names them. */
+  readonly logBytes: number;
+  readonly segmentCount: number;
+  /** Batches of this handle in them; their rows and raw bytes: what a restore replays. */
+  readonly batchCount: number;
+  readonly rowCount: number;
+  readonly rawBytes: number;
+}
+
 export interface CheckpointView extends AsyncDisposable {
   readonly storage: CheckpointStorage;
   readonly checkpointId: number;
@@ -48,6 +63,8 @@ export interface CheckpointView extends AsyncDisposable {
    * map is put together in memory, one at a time.
    */
   scan(state: string, options?: ScanOptions): AsyncGenerator<StoredEntry, void, void>;
+  /** What the log of each handle has that has one. Reads and verifies the segments. */
+  logs(): Promise<readonly LogDescription[]>;
   /** Keys, rows and bytes of each state in each key group that has any. Reads everything. */
   statistics(): AsyncGenerator<KeyGroupStatistics, void, void>;
   /** Ends what is being read. Idempotent. */

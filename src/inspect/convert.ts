@@ -29,6 +29,7 @@ import { FingerprintReader } from "./fingerprint.ts";
 import { OpenCheckpoint } from "./open-checkpoint.ts";
 import { RowSorter } from "./row-sorter.ts";
 import { AscendingRows } from "./row-target.ts";
+import { Scratch } from "./scratch.ts";
 import type { StateChanges } from "./state-change.ts";
 import { moveIntoPlace, requireOutside, targetExists } from "./target-place.ts";
 import { verifyCheckpoint } from "./verify.ts";
@@ -108,10 +109,11 @@ export async function convertCheckpoint(options: ConvertOptions): Promise<Conver
   }
   signal?.throwIfAborted();
   const { storage, metadata } = await findCheckpoint(source, options);
-  const view = new OpenCheckpoint(storage, metadata, new FingerprintReader(options));
+  const path = resolve(target);
+  const scratch = new Scratch(options.environment ?? nodeEnvironment(), `${path}.partial-`);
+  const view = new OpenCheckpoint(storage, metadata, new FingerprintReader(options), scratch);
   try {
     const plan = planConversion(view, { ...options, format });
-    const path = resolve(target);
     return await new Conversion(view, plan, path, options).run();
   } catch (cause) {
     if (signal?.aborted === true && cause === signal.reason) throw cause;

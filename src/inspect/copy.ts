@@ -4,6 +4,7 @@
 //       in it is durable and verified: the target is whole or not there.
 //   C2. Files are linked where the file system can, which keeps them from the first moment on,
 //       whatever the job deletes; else copied. A link shares damage with the original.
+//       A changelog segment is copied always, up to the length that the checkpoint names: the original grows.
 //   C3. The target must not exist. If copying fails, what was made is removed, and nothing else.
 import { dirname, join, resolve } from "node:path";
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
@@ -21,12 +22,17 @@ import { toHex } from "../format/hex.ts";
 import { encodeHint } from "../format/metadata-hint.ts";
 import { METADATA_BYTES_MAX, decodeMetadata } from "../format/metadata.ts";
 import { type WorkerPool, openWorkerPool } from "../workers/worker-pool.ts";
+import { segmentPrefixesOf } from "./checkpoint-files.ts";
 import type { CheckpointView } from "./checkpoint-view.ts";
+import { storedSegment } from "./log-source.ts";
 import { opened } from "./open-checkpoint.ts";
 import { moveIntoPlace, requireOutside, targetExists } from "./target-place.ts";
 
 /** Files under way: each waits for a sync, which others share. */
 const CONCURRENCY_MAX = 16;
+
+/** Of a segment, at a time. */
+const COPY_BYTES = 1_048_576;
 
 export interface CopyProgress {
   readonly copiedBytes: number;
@@ -91,19 +97,30 @@ async function fill(
   const { signal, transfer } = options;
   const storage = transfer === "copy" ? copying(view.storage, environment) : view.storage;
   const files = await view.files();
+  const linked = files.filter(({ kind }) => kind !== "segment");
+  const segments = files.filter(({ kind }) => kind === "segment");
   const copy = fileSystemStorage(target, {}, environment);
   await copy.open();
   const folder = join(target, FILES_PREFIX);
   await doing(folder, () => fileSystem.makeDirectory(folder));
-  await requireFetchSpace(storage, fileSystem, folder, files);
+  await requireFetchSpace(storage, fileSystem, folder, linked);
+  await requireFetchSpace({}, fileSystem, folder, segments);
   const pathOf = ({ id }: SharedFile): string => join(target, fileName(id));
   // All links first: from then on the job may delete what it likes (C2).
-  await runBounded(files, CONCURRENCY_MAX, signal, async (file, stop) => {
+  await runBounded(linked, CONCURRENCY_MAX, signal, async (file, stop) => {
     await fetchFile(storage, file, pathOf(file), stop);
+  });
+  await runBounded(segments, CONCURRENCY_MAX, signal, async (file, stop) => {
+    const path = pathOf(file);
+    await doing(path, () => copySegment(view.storage, file, path, fileSystem, stop));
   });
   const name = metadataName(metadata.completionNumber);
   const bytes = await metadataBytes(view, name);
   await verifyAll(files, pathOf, options, pool, fileSystem);
+  for (const { lengthBytes, sha256, id } of segmentPrefixesOf(opened(view).parts)) {
+    const request = { path: join(target, fileName(id)), lengthBytes, sha256, file: fileName(id) };
+    await pool.submit("verifySegment", request, { signal });
+  }
   await doing(folder, () => fileSystem.syncDirectory(folder));
   await copy.createIfAbsent(name, bytes);
   await copy.replace(LATEST_NAME, encodeHint(metadata.completionNumber));
@@ -131,6 +148,25 @@ async function fetchFile(
     throw new CorruptionError(`a file of the checkpoint ${found}`, name, 0);
   }
   await storage.fetchFile(name, path, { signal });
+}
+
+async function copySegment(
+  storage: CheckpointStorage,
+  segment: SharedFile,
+  path: string,
+  fileSystem: FileSystem,
+  signal: AbortSignal,
+): Promise<void> {
+  const stored = storedSegment(storage, segment);
+  const copy = await fileSystem.create(path);
+  try {
+    for (let at = 0; at < segment.lengthBytes; at += COPY_BYTES) {
+      signal.throwIfAborted();
+      await copy.write(await stored.read(at, Math.min(COPY_BYTES, segment.lengthBytes - at)));
+    }
+  } finally {
+    await copy.close();
+  }
 }
 
 async function verifyAll(

@@ -6,12 +6,7 @@
 //       with its error where a range reaches it.
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import { CorruptionError } from "../errors.ts";
-import {
-  DUMP_FOOTER_BYTES,
-  DUMP_HEADER_BYTES,
-  readDumpRows,
-  readDumpTotals,
-} from "../format/dump.ts";
+import { DUMP_FOOTER_BYTES, DUMP_HEADER_BYTES, readDumpTotals } from "../format/dump.ts";
 import type { DumpList, DumpListEntry } from "../format/file-list.ts";
 import { loadFrameChecksum } from "../format/frame-checksum.ts";
 import { concatenate } from "../format/frame-sequence.ts";
@@ -26,6 +21,7 @@ import {
 } from "../format/frame.ts";
 import { loadCodec } from "../workers/codec.ts";
 import { BoundedCache } from "./bounded-cache.ts";
+import { FrameRows } from "./frame-rows.ts";
 import type { Groups, Row, RowRange, RowSource } from "./row-source.ts";
 import { StoredFile } from "./stored-file.ts";
 
@@ -210,61 +206,6 @@ async function readFrame(file: StoredFile, { offset, header }: Frame): Promise<F
   const rows = new FrameRows(raw, file.name, offset);
   if (rows.count === 0) throw new CorruptionError("a frame has no rows", file.name, offset);
   return rows;
-}
-
-/** The rows of a frame, as offsets: as objects they would take ten times the memory. */
-class FrameRows {
-  readonly count: number;
-  readonly #raw: Uint8Array;
-  /** Start and end of each key, start and end of its row. */
-  readonly #offsets: Uint32Array;
-
-  constructor(decoded: Uint8Array, file: string, offset: number) {
-    // Libraries give Buffers, whose `slice` is no copy: decoders rely on one.
-    const raw = new Uint8Array(decoded.buffer, decoded.byteOffset, decoded.byteLength);
-    let offsets = new Uint32Array(256);
-    let used = 0;
-    readDumpRows(raw, file, offset, (key, row) => {
-      if (used === offsets.length) {
-        const grown = new Uint32Array(used * 2);
-        grown.set(offsets);
-        offsets = grown;
-      }
-      const [keyAt, rowAt] = [key.byteOffset - raw.byteOffset, row.byteOffset - raw.byteOffset];
-      offsets[used++] = keyAt;
-      offsets[used++] = keyAt + key.length;
-      offsets[used++] = rowAt;
-      offsets[used++] = rowAt + row.length;
-    });
-    this.#raw = raw;
-    this.#offsets = offsets;
-    this.count = used / 4;
-  }
-
-  key(index: number): Uint8Array {
-    return this.#raw.subarray(this.#offsets[index * 4], this.#offsets[index * 4 + 1]);
-  }
-
-  slice(start: number, end: number): Row[] {
-    const rows: Row[] = [];
-    for (let index = start; index < end; index++) {
-      const at = index * 4 + 2;
-      const row = this.#raw.subarray(this.#offsets[at], this.#offsets[at + 1]);
-      rows.push({ key: this.key(index), row });
-    }
-    return rows;
-  }
-
-  /** Index of the first row whose key is not below `from`. */
-  lowerBound(from: Uint8Array): number {
-    let [low, high] = [0, this.count];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (Buffer.compare(this.key(middle), from) < 0) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
 }
 
 /** The last index below `count` for which `isAbove` is false, of an ascending sequence; -1 if none. */

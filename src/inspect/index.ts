@@ -4,6 +4,7 @@
 export { openCheckpoint } from "./open.ts";
 export type {
   CheckpointView,
+  LogDescription,
   OpenCheckpointOptions,
   ScanOptions,
   StateDescription,
@@ -29,6 +30,8 @@ export { pinCheckpoint, unpinCheckpoint } from "./pins.ts";
 export type { PinnedCheckpoint } from "./pins.ts";
 export { collectGarbage } from "./garbage.ts";
 export type { GarbageOptions, GarbageReport } from "./garbage.ts";
+export { timingOf } from "../format/timing.ts";
+export type { CheckpointTiming, TimingPhases } from "../format/timing.ts";
 export { exportCheckpoint } from "./export.ts";
 export type { ExportOptions } from "./export.ts";
 export { differenceLineOf, jsonLineOf, jsonOf } from "./json-text.ts";

@@ -1,14 +1,16 @@
 // The one implementation of CheckpointView, with what the other parts of this folder need besides.
 //   V1. Nothing is written into what is read. No file stays open between two calls.
-//   V2. Metadata and file lists are verified against their SHA-256, dump files too before they are
-//       read; of table files each block that is used, by its checksum. `verifyCheckpoint` is what
+//   V2. Metadata and file lists are verified against their SHA-256, dump files and changelog segments too
+//       before they are read; of table files each block that is used, by its checksum. `verifyCheckpoint` is what
 //       reads every byte.
 //   V3. A job may delete the checkpoint meanwhile: then CheckpointNotFoundError says so, and nothing
 //       that was read before is wrong. To keep one, copy it.
-//   V4. Memory holds some blocks a file, and one collection at a time.
+//   V4. Memory holds some blocks a file, one collection at a time, and of a log what log-changes.ts says:
+//       for what is more a temporary directory is made, elsewhere, and removed by `close`.
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import type { StateSchema } from "../api/keyed-state-backend.ts";
 import type { Key } from "../api/state.ts";
+import { logBytesOf } from "../checkpoint/log-reader.ts";
 import { systemCodeOf } from "../environment/typed-error.ts";
 import {
   CheckpointNotFoundError,
@@ -21,12 +23,18 @@ import type { CheckpointMetadata } from "../format/metadata.ts";
 import { BasePart, intersection } from "./base-part.ts";
 import { isRetained } from "./checkpoint-location.ts";
 import { type CheckpointFile, filesOf } from "./checkpoint-files.ts";
-import type { CheckpointView, ScanOptions, StateDescription } from "./checkpoint-view.ts";
+import type {
+  CheckpointView,
+  LogDescription,
+  ScanOptions,
+  StateDescription,
+} from "./checkpoint-view.ts";
 import { EntryDecoder, type StoredEntry } from "./entry-decoder.ts";
 import type { FingerprintReader } from "./fingerprint.ts";
 import { encodeTagged, groupOfKey, rangeOfKey, rangeOfPrefix } from "./key-bytes.ts";
 import { type StateRecord, readRecords } from "./record-reader.ts";
 import { ALL_KEYS, type KeyRange } from "./row-source.ts";
+import type { Scratch } from "./scratch.ts";
 import { type KeyGroupStatistics, statisticsOf } from "./statistics.ts";
 
 /** What `openCheckpoint` made; InvalidArgumentError for anything else. */
@@ -46,18 +54,21 @@ export class OpenCheckpoint implements CheckpointView {
   readonly metadata: CheckpointMetadata;
   /** One for each handle, by their key groups. */
   readonly parts: readonly BasePart[];
+  readonly #scratch: Scratch;
   #isClosed = false;
 
   constructor(
     storage: CheckpointStorage,
     metadata: CheckpointMetadata,
     fingerprints: FingerprintReader,
+    scratch: Scratch,
   ) {
+    this.#scratch = scratch;
     this.storage = storage;
     this.metadata = metadata;
     const decoderOf = (schema: StateSchema): EntryDecoder => new EntryDecoder(schema, fingerprints);
     this.parts = metadata.handles
-      .map((handle) => new BasePart(storage, handle, decoderOf))
+      .map((handle) => new BasePart(storage, handle, decoderOf, scratch))
       .sort((a, b) => a.handle.keyGroups.first - b.handle.keyGroups.first);
   }
 
@@ -116,6 +127,22 @@ export class OpenCheckpoint implements CheckpointView {
     }
   }
 
+  logs(): Promise<readonly LogDescription[]> {
+    return this.guard(async () => {
+      const logs: LogDescription[] = [];
+      for (const part of this.parts) {
+        const { keyGroups, changeNumber, log } = part.handle;
+        if (log === undefined) continue;
+        const { batchCount, rowCount, rawBytes } = (await part.log()).chain;
+        const { baseChangeNumber, segments } = log;
+        const sizes = { logBytes: logBytesOf(log), segmentCount: segments.length };
+        const counts = { batchCount, rowCount, rawBytes };
+        logs.push({ keyGroups, baseChangeNumber, changeNumber, ...sizes, ...counts });
+      }
+      return logs;
+    });
+  }
+
   async *statistics(): AsyncGenerator<KeyGroupStatistics, void, void> {
     yield* this.guarded(statisticsOf(this.parts));
   }
@@ -157,10 +184,10 @@ export class OpenCheckpoint implements CheckpointView {
     if (this.#isClosed) throw new ClosedError("the checkpoint view is closed");
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#isClosed = true;
     for (const part of this.parts) part.clear();
-    return Promise.resolve();
+    await this.#scratch.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

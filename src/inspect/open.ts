@@ -1,7 +1,9 @@
+import { nodeEnvironment } from "../environment/node-environment.ts";
 import { type CheckpointSource, findCheckpoint } from "./checkpoint-location.ts";
 import type { CheckpointView, OpenCheckpointOptions } from "./checkpoint-view.ts";
 import { FingerprintReader } from "./fingerprint.ts";
 import { OpenCheckpoint } from "./open-checkpoint.ts";
+import { Scratch, systemPrefix } from "./scratch.ts";
 
 /**
  * Opens a checkpoint for reading. CheckpointNotFoundError, CorruptionError, UnsupportedFormatError,
@@ -12,5 +14,6 @@ export async function openCheckpoint(
   options: OpenCheckpointOptions = {},
 ): Promise<CheckpointView> {
   const { storage, metadata } = await findCheckpoint(source, options);
-  return new OpenCheckpoint(storage, metadata, new FingerprintReader(options));
+  const scratch = new Scratch(options.environment ?? nodeEnvironment(), systemPrefix());
+  return new OpenCheckpoint(storage, metadata, new FingerprintReader(options), scratch);
 }

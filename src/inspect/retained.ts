@@ -2,12 +2,15 @@
 import type { CheckpointPolicy, KeyGroupRange, SharedFile } from "../api/keyed-state-backend.ts";
 import { CheckpointReader, isUnreadable } from "../checkpoint/checkpoint-reader.ts";
 import { metadataName } from "../checkpoint/layout.ts";
+import { nodeEnvironment } from "../environment/node-environment.ts";
 import { CheckpointNotFoundError, InvalidArgumentError } from "../errors.ts";
 import type { BackendKind, CheckpointMetadata } from "../format/metadata.ts";
-import { timingOf } from "../format/timing.ts";
+import { type TimingPhases, timingOf } from "../format/timing.ts";
+import type { CheckpointFile } from "./checkpoint-files.ts";
 import { type CheckpointSource, type LocationOptions, locate } from "./checkpoint-location.ts";
 import { FingerprintReader } from "./fingerprint.ts";
 import { OpenCheckpoint } from "./open-checkpoint.ts";
+import { Scratch, systemPrefix } from "./scratch.ts";
 
 /** A checkpoint that can be read. Sizes in bytes, file lists included. */
 export interface ListedCheckpoint {
@@ -19,16 +22,24 @@ export interface ListedCheckpoint {
   /** From its trigger until its metadata was written, and how long records waited; if it tells. */
   readonly durationMs: number | undefined;
   readonly pauseMs: number | undefined;
+  /** Where that time went, in ms; if it tells. */
+  readonly phases: TimingPhases | undefined;
   readonly policy: CheckpointPolicy;
   readonly backend: BackendKind;
   readonly keyGroups: readonly KeyGroupRange[];
   readonly states: readonly string[];
   readonly fileCount: number;
   readonly totalBytes: number;
+  /** Of those, bytes of changelog segments, which a restore replays; and how many segments. */
+  readonly logBytes: number;
+  readonly segmentCount: number;
   /** Not in the checkpoint before it, and the rest; undefined for the oldest that is retained. */
   readonly newBytes: number | undefined;
   readonly sharedBytes: number | undefined;
-  /** In no other retained checkpoint that can be read: what deleting this one would give back. */
+  /**
+   * In no other retained checkpoint that can be read: what deleting this one would give back. A segment
+   * that others have at another length goes only with the last of them.
+   */
   readonly uniqueBytes: number;
   /** No retention deletes it. */
   readonly isPinned: boolean;
@@ -53,7 +64,7 @@ export interface CheckpointListing {
 
 interface Loaded {
   readonly metadata: CheckpointMetadata;
-  readonly files: readonly SharedFile[];
+  readonly files: readonly CheckpointFile[];
   readonly isPinned: boolean;
 }
 
@@ -106,8 +117,9 @@ export async function listCheckpoints(
 async function loadFiles(
   { storage }: CheckpointReader,
   metadata: CheckpointMetadata,
-): Promise<readonly SharedFile[]> {
-  const view = new OpenCheckpoint(storage, metadata, new FingerprintReader({}));
+): Promise<readonly CheckpointFile[]> {
+  const scratch = new Scratch(nodeEnvironment(), systemPrefix()); // File lists need none.
+  const view = new OpenCheckpoint(storage, metadata, new FingerprintReader({}), scratch);
   try {
     return await view.files();
   } finally {
@@ -136,9 +148,9 @@ function describe(
   const { checkpointId, completionNumber, createdAtMs, policy, backendKind, handles } = metadata;
   const timing = timingOf(metadata);
   const isNext = previous?.metadata.completionNumber === completionNumber - 1;
-  const before = isNext ? new Set(previous.files.map(({ id }) => id)) : undefined;
   const totalBytes = sum(files);
-  const newBytes = before && sum(files.filter(({ id }) => !before.has(id)));
+  const newBytes = isNext ? addedBytes(files, previous.files) : undefined;
+  const segments = files.filter(({ kind }) => kind === "segment");
   return {
     checkpointId,
     completionNumber,
@@ -146,18 +158,29 @@ function describe(
     sincePreviousMs: isNext ? createdAtMs - previous.metadata.createdAtMs : undefined,
     durationMs: timing?.durationMs,
     pauseMs: timing?.pauseMs,
+    phases: timing?.phases,
     policy,
     backend: backendKind,
     keyGroups: handles.map(({ keyGroups }) => keyGroups),
     states: [...new Set(handles.flatMap(({ states }) => states.map(({ name }) => name)))].sort(),
     fileCount: files.length,
     totalBytes,
+    logBytes: sum(segments),
+    segmentCount: segments.length,
     newBytes,
     sharedBytes: newBytes === undefined ? undefined : totalBytes - newBytes,
     uniqueBytes: sum(files.filter(({ id }) => users.get(id)?.length === 1)),
     isPinned,
     location,
   };
+}
+
+/** What the files have that those of the checkpoint before did not: of a segment, by how much it grew. */
+function addedBytes(files: readonly SharedFile[], before: readonly SharedFile[]): number {
+  const known = new Map(before.map(({ id, lengthBytes }) => [id, lengthBytes]));
+  return files.reduce((bytes, { id, lengthBytes }) => {
+    return bytes + Math.max(0, lengthBytes - (known.get(id) ?? 0));
+  }, 0);
 }
 
 function sum(files: readonly SharedFile[]): number {

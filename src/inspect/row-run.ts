@@ -14,12 +14,12 @@ import type { Row } from "./row-source.ts";
 import type { RowTarget } from "./row-target.ts";
 
 export class RunWriter implements RowTarget {
-  readonly #file: WritableFile;
+  readonly #file: Pick<WritableFile, "write">;
   readonly #tools: FrameTools;
   readonly #frame = new Uint8Array(FRAME_RAW_BYTES_MAX);
   #used = 0;
 
-  constructor(file: WritableFile, tools: FrameTools) {
+  constructor(file: Pick<WritableFile, "write">, tools: FrameTools) {
     this.#file = file;
     this.#tools = tools;
   }

@@ -1,10 +1,12 @@
 // One stored file, read in ranges through the storage: no descriptor stays open, nothing is fetched to
 // a local directory, and object stores work as directories do.
-//   F1. The length is compared with the recorded one before the first byte is used.
+//   F1. The length is compared with the recorded one before the first byte is used. A changelog segment may
+//       be longer: what is behind belongs to later checkpoints.
 //   F2. A file that is not there is CorruptionError here; whoever knows the checkpoint finds out
 //       whether it was deleted meanwhile (checkpoint-view.ts).
 import { createHash } from "node:crypto";
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
+import type { ReadableFile } from "../api/environment.ts";
 import type { SharedFile } from "../api/keyed-state-backend.ts";
 import { fileName } from "../checkpoint/layout.ts";
 import { CorruptionError } from "../errors.ts";
@@ -19,10 +21,12 @@ export class StoredFile {
   readonly lengthBytes: number;
   readonly #storage: CheckpointStorage;
   readonly #file: SharedFile;
+  readonly #isSegment: boolean;
   #checked: Promise<void> | undefined = undefined;
   #verified: Promise<void> | undefined = undefined;
 
-  constructor(storage: CheckpointStorage, file: SharedFile) {
+  constructor(storage: CheckpointStorage, file: SharedFile, isSegment: boolean = false) {
+    this.#isSegment = isSegment;
     this.#storage = storage;
     this.#file = file;
     this.name = fileName(file.id);
@@ -31,8 +35,7 @@ export class StoredFile {
 
   /** Exactly these bytes. */
   async read(offset: number, length: number): Promise<Uint8Array> {
-    this.#checked ??= this.#checkLength();
-    await this.#checked;
+    await this.requireLength();
     const bytes = await this.#storage.readRange(this.name, offset, length);
     if (bytes === undefined) throw this.#missing();
     if (bytes.length !== length) {
@@ -40,6 +43,12 @@ export class StoredFile {
     }
     // A storage may give Buffers, whose `slice` is no copy: decoders rely on one.
     return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /** F1; once. */
+  async requireLength(): Promise<void> {
+    this.#checked ??= this.#checkLength();
+    await this.#checked;
   }
 
   /** Compares the SHA-256 of all bytes with the recorded one; once. */
@@ -61,7 +70,7 @@ export class StoredFile {
   async #checkLength(): Promise<void> {
     const size = await this.#storage.size(this.name);
     if (size === undefined) throw this.#missing();
-    if (size === this.lengthBytes) return; // F1
+    if (size === this.lengthBytes || (this.#isSegment && size > this.lengthBytes)) return; // F1
     throw new CorruptionError(
       `the stored file has ${size} bytes instead of ${this.lengthBytes}`,
       this.name,
@@ -73,6 +82,18 @@ export class StoredFile {
     const message = "the checkpoint references a file that does not exist";
     return new CorruptionError(message, this.name, 0); // F2
   }
+}
+
+/** A stored file as tasks read local ones. */
+export function readableOf(stored: StoredFile): ReadableFile {
+  const { name, lengthBytes } = stored;
+  return {
+    path: name,
+    sizeBytes: lengthBytes,
+    read: (offset, length) =>
+      stored.read(offset, Math.max(0, Math.min(length, lengthBytes - offset))),
+    close: () => Promise.resolve(),
+  };
 }
 
 /** Reads a file piece by piece where the reads follow each other, and exactly where they do not. */

@@ -3,7 +3,6 @@
 //   C2. Of a dump or canonical file: frames, order within and between files, the number of rows, the form
 //       of each key, and that it is of the handle's states and key groups. What a search for rows passes
 //       over is looked at too.
-import type { ReadableFile } from "../api/environment.ts";
 import { type ListEntry, requireOwnGroups, tableClaims } from "../checkpoint/base-reader.ts";
 import { fileName } from "../checkpoint/layout.ts";
 import { keyGroupOf } from "../common/key-group.ts";
@@ -22,18 +21,6 @@ export async function claimsOf(part: BasePart, index: number): Promise<TableClai
   const entries: readonly ListEntry[] = list.files;
   const entry = entries[index];
   return entry === undefined ? undefined : tableClaims(list, part.handle)(entry);
-}
-
-/** A stored file as tasks read local ones. */
-export function readableOf(stored: StoredFile): ReadableFile {
-  const { name, lengthBytes } = stored;
-  return {
-    path: name,
-    sizeBytes: lengthBytes,
-    read: (offset, length) =>
-      stored.read(offset, Math.max(0, Math.min(length, lengthBytes - offset))),
-    close: () => Promise.resolve(),
-  };
 }
 
 /** Checks the dump files of a part, in their order, which were verified (C2). None of a set of tables. */

@@ -15,14 +15,21 @@ import { CheckpointNotFoundError, StateBackendError, StorageError } from "../err
 import { verifyOpened } from "../workers/file-tasks.ts";
 import { type WorkerPool, openWorkerPool } from "../workers/worker-pool.ts";
 import type { BasePart } from "./base-part.ts";
-import { type CheckpointFile, fileListOf, listedFilesOf } from "./checkpoint-files.ts";
+import {
+  type CheckpointFile,
+  fileListOf,
+  listedFilesOf,
+  segmentPrefixesOf,
+  segmentsOf,
+} from "./checkpoint-files.ts";
 import { isRetained } from "./checkpoint-location.ts";
 import type { CheckpointView } from "./checkpoint-view.ts";
 import { DumpRows } from "./dump-rows.ts";
 import { type OpenCheckpoint, opened } from "./open-checkpoint.ts";
 import type { Groups } from "./row-source.ts";
-import { StoredFile } from "./stored-file.ts";
-import { checkDumpRows, claimsOf, readableOf } from "./verify-rows.ts";
+import { StoredFile, readableOf } from "./stored-file.ts";
+import { type LogFault, LogVerification } from "./verify-log.ts";
+import { checkDumpRows, claimsOf } from "./verify-rows.ts";
 
 const THREADS_MAX = 64;
 
@@ -42,7 +49,7 @@ export interface VerifyOptions {
   readonly environment?: Environment | undefined;
   /**
    * Files whose bytes are known from an earlier call, by id: give the same map for several
-   * checkpoints that share files. Filled by the call.
+   * checkpoints that share files. Filled by the call. Changelog segments, which grow, are not among them.
    */
   readonly known?: Map<string, Damage | undefined> | undefined;
 }
@@ -103,12 +110,15 @@ class Verification {
   readonly #options: VerifyOptions;
   readonly #known: Map<string, Damage | undefined>;
   readonly #damaged: DamagedFile[] = [];
+  readonly #logs: LogVerification;
+  #verifiedBytes = 0;
 
   constructor(view: OpenCheckpoint, pool: WorkerPool, options: VerifyOptions) {
     this.#view = view;
     this.#pool = pool;
     this.#options = options;
     this.#known = options.known ?? new Map<string, Damage | undefined>();
+    this.#logs = new LogVerification(pool);
   }
 
   async run(): Promise<VerifyReport> {
@@ -123,12 +133,21 @@ class Verification {
     }
     const targets = found.flat();
     const unread = targets.filter(({ file }) => !this.#known.has(file.id));
-    const readBytes = unread.reduce((sum, { file }) => sum + file.lengthBytes, 0);
+    const { parts } = this.#view;
+    for (const { lengthBytes } of segmentsOf(parts)) {
+      fileCount++;
+      totalBytes += lengthBytes;
+    }
+    const read = [...unread.map(({ file }) => file), ...segmentPrefixesOf(parts)];
+    const readBytes = read.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+    this.#options.onProgress?.({ verifiedBytes: 0, totalBytes: readBytes });
     await this.#readAll(unread, readBytes);
+    await this.#readLogs(readBytes);
     for (const target of targets) {
       const damage = this.#known.get(target.file.id);
       if (damage !== undefined) await this.#report(target, damage);
     }
+    for (const part of parts) for (const fault of this.#logs.faultsOf(part)) this.#noteLog(fault);
     if (this.#options.rows === true && this.#damaged.length === 0) await this.#readRows();
     if (this.#damaged.length > 0) await this.#requireRetained();
     const { checkpointId } = this.#view;
@@ -147,7 +166,7 @@ class Verification {
   async #targetsOf(part: BasePart): Promise<Target[]> {
     try {
       // Opening the rows checks the list against the rules of a set of SSTs.
-      await part.rows();
+      await part.baseRows();
       return (await listedFilesOf(part)).map((file, index) => ({ part, file, index }));
     } catch (error) {
       const file = fileListOf(part);
@@ -157,11 +176,9 @@ class Verification {
   }
 
   async #readAll(targets: readonly Target[], totalBytes: number): Promise<void> {
-    let verifiedBytes = 0;
     // The largest first: none of them is left alone at the end.
     const sorted = [...targets].sort((a, b) => b.file.lengthBytes - a.file.lengthBytes);
-    const { onProgress, signal } = this.#options;
-    onProgress?.({ verifiedBytes, totalBytes });
+    const { signal } = this.#options;
     await runBounded(sorted, this.#pool.threads * 2, signal, async (target, stop) => {
       const { file } = target;
       this.#view.throwIfClosed();
@@ -171,9 +188,28 @@ class Verification {
       } catch (error) {
         this.#known.set(file.id, damageOf(error));
       }
-      verifiedBytes += file.lengthBytes;
-      onProgress?.({ verifiedBytes, totalBytes });
+      this.#progress(file.lengthBytes, totalBytes);
     });
+  }
+
+  #progress(bytes: number, totalBytes: number): void {
+    this.#verifiedBytes += bytes;
+    this.#options.onProgress?.({ verifiedBytes: this.#verifiedBytes, totalBytes });
+  }
+
+  async #readLogs(totalBytes: number): Promise<void> {
+    const { signal } = this.#options;
+    const { parts } = this.#view;
+    const lanes = this.#pool.threads * 2;
+    await runBounded(segmentPrefixesOf(parts), lanes, signal, async (segment, stop) => {
+      this.#view.throwIfClosed();
+      await this.#logs.read(parts[0]!, segment, stop);
+      this.#progress(segment.lengthBytes, totalBytes);
+    });
+  }
+
+  #noteLog({ id, keyGroups, error }: LogFault): void {
+    this.#note({ id, kind: "segment" }, damageOf(error), keyGroups);
   }
 
   async #read({ part, file, index }: Target, signal: AbortSignal): Promise<void> {
@@ -206,7 +242,7 @@ class Verification {
   /** From the last group of the intact file before it, to the first of the intact file after it. */
   async #groupsOfDumpFile(part: BasePart, index: number): Promise<Groups> {
     let { first, last } = part.handle.keyGroups;
-    const rows = await part.rows();
+    const rows = await part.baseRows();
     const files: readonly SharedFile[] = (await part.list()).files;
     if (!(rows instanceof DumpRows)) return { first, last };
     const isIntact = ({ id }: SharedFile): boolean => this.#known.get(id) === undefined;
@@ -224,6 +260,10 @@ class Verification {
   async #readRows(): Promise<void> {
     for (const part of this.#view.parts) {
       const { first, last } = part.handle.keyGroups;
+      const checkStop = (): void => this.#options.signal?.throwIfAborted();
+      const faults = await this.#logs.rowFaultsOf(part, checkStop);
+      faults.forEach((fault) => this.#noteLog(fault));
+      if (faults.length > 0) continue; // Nothing of its rows can be told without the log.
       try {
         await checkDumpRows(part);
       } catch (error) {
@@ -246,7 +286,7 @@ class Verification {
   }
 
   #note(
-    file: SharedFile & { readonly kind: DamagedFile["kind"] },
+    file: Pick<SharedFile, "id"> & { readonly kind: DamagedFile["kind"] },
     damage: Damage,
     { first, last }: Groups,
   ): void {

@@ -12,6 +12,7 @@ import { CorruptionError } from "../errors.ts";
 import { ChangeCheck } from "../format/changelog-check.ts";
 import { SegmentWalk, readBatchFrame } from "../format/changelog-walk.ts";
 import type { SegmentBatch } from "../format/changelog-walk.ts";
+import type { FrameChecksum } from "../format/frame-checksum.ts";
 import { TaskStopped } from "./tasks.ts";
 import type { TaskContext, WorkerTasks } from "./tasks.ts";
 
@@ -27,23 +28,29 @@ export async function verifySegment(
   request: WorkerTasks["verifySegment"]["request"],
   context: TaskContext,
 ): Promise<WorkerTasks["verifySegment"]["response"]> {
-  const { path, lengthBytes, sha256, file } = request;
   const { checksum } = await context.tools();
+  const work = (opened: ReadableFile): Promise<WorkerTasks["verifySegment"]["response"]> =>
+    verifyOpenedSegment(opened, request, checksum, context.checkStop);
+  return reading(request.path, work, context);
+}
+
+/** As the task, of a file that is open. */
+export async function verifyOpenedSegment(
+  opened: ReadableFile,
+  request: Omit<WorkerTasks["verifySegment"]["request"], "path">,
+  checksum: FrameChecksum,
+  checkStop: () => void,
+): Promise<WorkerTasks["verifySegment"]["response"]> {
+  const { lengthBytes, sha256, file } = request;
   const found = new FoundBatches();
   const walk = new SegmentWalk(lengthBytes, checksum, file, (batch) => found.add(batch));
   let fault: { readonly cause: unknown } | undefined;
   const hash = createHash("sha256");
-  await reading(
-    path,
-    async (opened) => {
-      for await (const piece of piecesOf(opened, lengthBytes, file)) {
-        context.checkStop();
-        hash.update(piece);
-        fault ??= faultOf(() => walk.add(piece));
-      }
-    },
-    context,
-  );
+  for await (const piece of piecesOf(opened, lengthBytes, file)) {
+    checkStop();
+    hash.update(piece);
+    fault ??= faultOf(() => walk.add(piece));
+  }
   if (hash.digest("hex") !== sha256) {
     throw new CorruptionError("the SHA-256 of the segment does not match", file, 0); // G1
   }

@@ -1,8 +1,10 @@
+import { type CheckpointTiming, timingOf } from "../../inspect/index.ts";
 import type { CheckpointView, KeyGroupStatistics } from "../../inspect/index.ts";
 import { listCheckpoints, openCheckpoint } from "../../inspect/index.ts";
+import { segmentsOf } from "../../inspect/checkpoint-files.ts";
 import { type Command, type CommandCall, Exit } from "../command.ts";
 import { openOptions, optionsForOpening } from "../arguments.ts";
-import { bytesText, groupsText, nameText, share, tableLines } from "../text.ts";
+import { bytesText, durationText, groupsText, nameText, share, tableLines } from "../text.ts";
 
 export const inspect: Command = {
   name: "inspect",
@@ -11,7 +13,7 @@ export const inspect: Command = {
     "Shows what a checkpoint consists of: states, rows and bytes, files and who shares them.",
   help: `
   --id ID        which checkpoint (default: the newest)
-  --no-rows      do not count rows, which reads everything
+  --no-rows      do not count rows and look into the log, which reads everything
   --key-groups   rows and bytes of each state in each key group
   --files        every file: key groups, level, and the retained checkpoints that have it
 `,
@@ -27,6 +29,7 @@ export const inspect: Command = {
     try {
       await summary(view, call);
       const counts = call.values["no-rows"] === true ? undefined : await count(view, call);
+      if (call.values["no-rows"] !== true) await logs(view, call);
       await states(view, counts, call);
       if (counts !== undefined && call.values["key-groups"] === true) await groups(counts, call);
       if (call.values["files"] === true) await files(view, call);
@@ -37,10 +40,14 @@ export const inspect: Command = {
   },
 };
 
-async function summary({ metadata, storage }: CheckpointView, call: CommandCall): Promise<void> {
+async function summary(view: CheckpointView, call: CommandCall): Promise<void> {
+  const { metadata, storage } = view;
   const { checkpointId, completionNumber, createdAtMs, policy, backendKind, handles } = metadata;
   const totalBytes = handles.reduce((sum, { base }) => sum + base.totalBytes, 0);
   const fileCount = handles.reduce((sum, { base }) => sum + base.fileCount, 0);
+  const segments = segmentsOf(handles.map((handle) => ({ handle })));
+  const logBytes = segments.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+  const timing = timingOf(metadata);
   const createdAt = new Date(createdAtMs).toISOString();
   const { writerEpoch, userMetadata } = metadata;
   const keyGroups = handles.map((handle) => handle.keyGroups);
@@ -55,6 +62,9 @@ async function summary({ metadata, storage }: CheckpointView, call: CommandCall)
     changeNumbers: handles.map(({ changeNumber }) => changeNumber),
     totalBytes,
     fileCount,
+    logBytes,
+    segmentCount: segments.length,
+    timing,
     userMetadata,
   };
   const { terminal } = call;
@@ -66,9 +76,37 @@ async function summary({ metadata, storage }: CheckpointView, call: CommandCall)
       `kind         ${backendKind} ${policy}`,
       `key groups   ${keyGroups.map(groupsText).join(", ")} of ${keyGroups[0]!.max}`,
       `size         ${bytesText(totalBytes)} in ${fileCount} files`,
+      `log          ${segments.length === 0 ? "none" : `${bytesText(logBytes)} in ${segments.length} segments`}`,
+      `took         ${timing === undefined ? "unknown" : timingText(timing)}`,
       `metadata     ${userMetadata === undefined ? "none" : JSON.stringify(userMetadata)}`,
     ].join("\n"),
   );
+}
+
+function timingText({ durationMs, pauseMs, phases }: CheckpointTiming): string {
+  const all = Object.entries(phases ?? {}).map(([name, ms]: [string, number]) => {
+    return `${name.replace("Ms", "")} ${durationText(ms)}`;
+  });
+  return [`${durationText(durationMs)}, paused ${durationText(pauseMs)}`, ...all].join(", ");
+}
+
+/** What a restore replays. */
+async function logs(view: CheckpointView, { terminal }: CommandCall): Promise<void> {
+  const table = [["LOG OF", "AFTER", "UP TO", "SEGMENTS", "BYTES", "BATCHES", "ROWS", "RAW"]];
+  for (const log of await view.logs()) {
+    if (terminal.isJson) await terminal.line(JSON.stringify({ log }));
+    table.push([
+      groupsText(log.keyGroups),
+      ...[log.baseChangeNumber, log.changeNumber, log.segmentCount].map(String),
+      bytesText(log.logBytes),
+      ...[log.batchCount, log.rowCount].map(String),
+      bytesText(log.rawBytes),
+    ]);
+  }
+  if (terminal.isJson || table.length === 1) return;
+  const [first, ...rest] = tableLines(table, [1, 2, 3, 4, 5, 6, 7]);
+  await terminal.line(`\n${terminal.colour("bold", first!)}`);
+  for (const line of rest) await terminal.line(line);
 }
 
 async function count(

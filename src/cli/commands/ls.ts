@@ -10,13 +10,14 @@ const header = [
   "TOOK",
   "KIND",
   "SIZE",
+  "LOG",
   "NEW",
   "SHARED",
   "ONLY",
   "FILES",
   "STATES",
 ];
-const rightAligned = [0, 2, 3, 5, 6, 7, 8, 9];
+const rightAligned = [0, 2, 3, 5, 6, 7, 8, 9, 10];
 
 export const ls: Command = {
   name: "ls",
@@ -24,6 +25,7 @@ export const ls: Command = {
   summary: "Lists the retained checkpoints, the newest first.",
   help: `
 AFTER is the time since the checkpoint before it, TOOK from its trigger until its metadata was written.
+LOG are bytes of SIZE that a restore replays: changes after the base.
 NEW and SHARED are bytes that the checkpoint before it does not have, and has. ONLY is in no other retained checkpoint: what deleting this one gives back.
 Exit code 1 if one of them cannot be read.
 `,
@@ -60,7 +62,7 @@ function jsonOf({ createdAtMs, ...rest }: ListedCheckpoint): object {
 function rowOf(checkpoint: ListedCheckpoint): string[] {
   const { checkpointId, createdAtMs, sincePreviousMs, durationMs, backend, policy, states } =
     checkpoint;
-  const { isPinned } = checkpoint;
+  const { isPinned, logBytes, segmentCount } = checkpoint;
   const { totalBytes, newBytes, sharedBytes, uniqueBytes, fileCount } = checkpoint;
   return [
     String(checkpointId),
@@ -69,6 +71,7 @@ function rowOf(checkpoint: ListedCheckpoint): string[] {
     durationMs === undefined ? "-" : durationText(durationMs),
     `${backend} ${policy}${isPinned ? " pinned" : ""}`,
     bytesText(totalBytes),
+    segmentCount === 0 ? "-" : bytesText(logBytes),
     newBytes === undefined ? "-" : bytesText(newBytes),
     sharedBytes === undefined ? "-" : bytesText(sharedBytes),
     bytesText(uniqueBytes),

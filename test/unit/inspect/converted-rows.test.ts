@@ -8,6 +8,7 @@ import { convertRows } from "../../../src/inspect/converted-rows.ts";
 import { FingerprintReader } from "../../../src/inspect/fingerprint.ts";
 import { OpenCheckpoint } from "../../../src/inspect/open-checkpoint.ts";
 import { AscendingRows, type RowTarget } from "../../../src/inspect/row-target.ts";
+import { Scratch } from "../../../src/inspect/scratch.ts";
 import { memoryEnvironment } from "../../../src/testing/index.ts";
 import type { CheckpointMetadata } from "../../../src/format/metadata.ts";
 
@@ -33,7 +34,9 @@ async function convertAs(change: (handle: Handle) => Partial<Handle>): Promise<n
   await backend.close();
   const { metadata } = await findCheckpoint(storage, {});
   const handles = metadata.handles.map((handle) => ({ ...handle, ...change(handle) }));
-  const view = new OpenCheckpoint(storage, { ...metadata, handles }, new FingerprintReader({}));
+  const scratch = new Scratch(environment, "/scratch-");
+  const reader = new FingerprintReader({});
+  const view = new OpenCheckpoint(storage, { ...metadata, handles }, reader, scratch);
   const plan = planConversion(view, { format: "canonical" });
   const target = new AscendingRows(sink);
   const newSorter = (): never => assert.fail("nothing is to be sorted");
