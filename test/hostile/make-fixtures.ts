@@ -13,6 +13,7 @@ import {
   readObjects,
 } from "./case-files.ts";
 import { listCases } from "./cases-list.ts";
+import { logCases } from "./cases-log.ts";
 import { metadataCases } from "./cases-metadata.ts";
 import { rowCases } from "./cases-rows.ts";
 import { storageCases } from "./cases-storage.ts";
@@ -38,6 +39,7 @@ export function makeCases(): readonly HostileCase[] {
     ...indexAndEndCases(bases),
     ...rowCases(bases),
     ...storageCases(bases),
+    ...logCases(bases),
   ];
   const names = new Set<string>();
   for (const { name } of cases) {
