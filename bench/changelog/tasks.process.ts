@@ -47,16 +47,14 @@ function countingEnvironment(): Environment {
     create: async (path) => {
       calls.create++;
       const file = await fileSystem.create(path);
-      const sync = (): Promise<void> => {
+      const counting = (sync: () => Promise<void>) => (): Promise<void> => {
         calls.sync++;
-        return file.sync();
+        return sync();
       };
-      const syncData = (): Promise<void> => {
-        calls.sync++;
-        return file.syncData();
-      };
-      const write = (bytes: Uint8Array): Promise<void> => file.write(bytes);
-      return { path, write, sync, syncData, close: () => file.close() };
+      return overriding(file, {
+        sync: counting(() => file.sync()),
+        syncData: counting(() => file.syncData()),
+      });
     },
     syncFile: (path) => {
       calls.syncFile++;
@@ -67,15 +65,19 @@ function countingEnvironment(): Environment {
       return fileSystem.syncDirectory(path);
     },
   };
-  const proxy = new Proxy(fileSystem, {
-    get(target, property) {
-      const own: unknown = Reflect.get(counted, property);
+  return { ...environment, fileSystem: overriding(fileSystem, counted) };
+}
+
+/** The object with some methods of its own. */
+function overriding<T extends object>(target: T, overrides: Partial<T>): T {
+  return new Proxy(target, {
+    get(object, property) {
+      const own: unknown = Reflect.get(overrides, property);
       if (own !== undefined) return own;
-      const value: unknown = Reflect.get(target, property);
-      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+      const value: unknown = Reflect.get(object, property);
+      return typeof value === "function" ? (value.bind(object) as unknown) : value;
     },
   });
-  return { ...environment, fileSystem: proxy };
 }
 
 /** A sync of a file whose name the trace shows. */

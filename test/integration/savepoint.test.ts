@@ -11,18 +11,22 @@ import type {
   RestoreTarget,
   SavepointFormat,
 } from "../../src/index.ts";
+import { busyChangelog } from "../support/busy-changelog.ts";
 import { SavepointJob } from "../support/savepoint-job.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { sample } from "../support/long-tests.ts";
 
-type Kind = "lsm" | "memory";
+type Kind = "lsm" | "memory" | "changelog";
+
+const lsm: Partial<KeyedStateBackendOptions> = {
+  backend: "lsm",
+  memoryBudgetBytes: 24 * MIB,
+  lsm: { fileSizeBytes: MIB, writeBufferBytes: 131_072 },
+};
 
 const optionsOf: Readonly<Record<Kind, Partial<KeyedStateBackendOptions>>> = {
-  lsm: {
-    backend: "lsm",
-    memoryBudgetBytes: 24 * MIB,
-    lsm: { fileSizeBytes: MIB, writeBufferBytes: 131_072 },
-  },
+  lsm,
+  changelog: { ...lsm, policy: "changelog", changelog: busyChangelog },
   memory: { backend: "memory", memoryBudgetBytes: 96 * MIB },
 };
 
@@ -64,6 +68,13 @@ const trips: [Kind, Kind, SavepointFormat][] = [
   ["lsm", "lsm", "canonical"],
   ["memory", "memory", "native"],
   ["lsm", "lsm", "native"],
+  ["lsm", "changelog", "canonical"],
+  ["changelog", "lsm", "canonical"],
+  ["changelog", "memory", "canonical"],
+  ["memory", "changelog", "canonical"],
+  ["changelog", "lsm", "native"],
+  ["lsm", "changelog", "native"],
+  ["changelog", "changelog", "native"],
 ];
 
 describe("a savepoint", () => {
@@ -176,7 +187,7 @@ describe("a savepoint", () => {
 
   test("of an empty job is empty", async () => {
     const place = new Place();
-    for (const kind of ["lsm", "memory"] as const) {
+    for (const kind of ["lsm", "memory", "changelog"] as const) {
       for (const format of ["canonical", "native"] as const) {
         const first = await place.open(kind, "latest-or-new");
         const path = place.path(`${kind}-${format}`);
