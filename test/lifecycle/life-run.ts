@@ -6,7 +6,12 @@ import { memoryEnvironment } from "../../src/environment/memory-environment.ts";
 import type { MemoryEnvironment } from "../../src/environment/memory-environment.ts";
 import { nodeEnvironment } from "../../src/environment/node-environment.ts";
 import { seededRandom } from "../../src/environment/seeded-random.ts";
-import type { CheckpointStorage, CheckpointTask, Environment } from "../../src/index.ts";
+import type {
+  CheckpointPolicy,
+  CheckpointStorage,
+  CheckpointTask,
+  Environment,
+} from "../../src/index.ts";
 import { StateBackendError, StorageError } from "../../src/errors.ts";
 import { auditStorage } from "../support/storage-audit.ts";
 import { TaskJob, modelNameOf } from "../support/task-job.ts";
@@ -18,6 +23,8 @@ export interface LifeOptions {
   readonly seed: number;
   readonly operations: number;
   readonly backend: "memory" | "lsm";
+  /** Of the lsm backend; `any`: another one at every start. @defaultValue the backend's own */
+  readonly policy?: CheckpointPolicy | "any" | undefined;
   /** Of the lsm backend: an empty directory of its own. */
   readonly directory: string;
   /** Called once, half-way: for the proof that what it breaks is noticed. */
@@ -34,6 +41,8 @@ export interface LifeResult {
   /** What was done, for whoever looks into a violation. */
   readonly history: readonly string[];
 }
+
+const policies: readonly CheckpointPolicy[] = ["full", "incremental", "changelog"];
 
 export async function runLife(options: LifeOptions): Promise<LifeResult> {
   const life = new Life(options);
@@ -119,12 +128,13 @@ export class Life implements LifeResult {
   async open(taskCount: number, restore: string | number = "latest-or-new"): Promise<void> {
     this.clearFaults(); // An owner that cannot look does not open: that is not what is tried here.
     const toldId = this.#toldId; // What a paused owner completes from here on fences the new one.
-    const { directory, backend } = this.#options;
+    const { directory, backend, policy } = this.#options;
     const root = backend === "memory" ? "" : directory;
     this.job = await TaskJob.open(
       {
         environment: this.environment,
         backend,
+        policy: policy === "any" ? policies[this.choose(policies.length)] : policy,
         storagePath: `${root}/store`,
         tag: `owner ${this.#lives + 1}`,
         workPath: `${root}/work-${++this.#lives}`,
@@ -336,6 +346,8 @@ export class Life implements LifeResult {
         }
         await this.job.coordinator.close();
         await this.#verify();
+        // Segments that are begun, and bases that no checkpoint has named yet, go with their tasks.
+        await this.job.closeTasks();
         await this.audit(round > 0);
         this.#dead.push(this.job);
       }

@@ -9,6 +9,7 @@ import {
 import type {
   CheckpointCoordinator,
   CheckpointCoordinatorOptions,
+  CheckpointPolicy,
   CheckpointStorage,
   CheckpointTask,
   Environment,
@@ -18,6 +19,7 @@ import type {
   ValueState,
 } from "../../src/index.ts";
 import { openKeyedStateBackend } from "../../src/index.ts";
+import { busyChangelog } from "./busy-changelog.ts";
 import { groupOf } from "./savepoint-job.ts";
 
 export const KEY_GROUPS = 8;
@@ -25,6 +27,8 @@ export const KEY_GROUPS = 8;
 export interface TaskJobOptions {
   readonly environment: Environment;
   readonly backend: "lsm" | "memory";
+  /** Of the lsm backend. @defaultValue its own */
+  readonly policy?: CheckpointPolicy | undefined;
   /** Directory of the checkpoints. */
   readonly storagePath: string;
   /** Directory of each task's working directory. */
@@ -85,7 +89,7 @@ export class TaskJob {
   }
 
   static async open(options: TaskJobOptions, coordinating: Coordinating = {}): Promise<TaskJob> {
-    const { environment, backend, storagePath, wrap = (storage) => storage } = options;
+    const { environment, backend, policy, storagePath, wrap = (storage) => storage } = options;
     const storage = wrap(fileSystemStorage(storagePath, {}, environment));
     const failures: Error[] = [];
     const coordinator = await openCheckpointCoordinator({
@@ -96,6 +100,7 @@ export class TaskJob {
       checkpointStorage: storage,
       environment,
       backend,
+      policy,
     });
     return new TaskJob(options, storage, coordinator, failures);
   }
@@ -106,11 +111,13 @@ export class TaskJob {
     restore: RestoreHandles = this.coordinator.restore,
     models: ReadonlyMap<string, ReadonlyMap<string, string>> = this.models,
   ): Promise<void> {
-    const { environment, backend, workPath } = this.options;
+    const { environment, backend, policy, workPath } = this.options;
     const tasks: Task[] = [];
     for (const [index, keyGroups] of rangesOf(taskCount).entries()) {
       const opened = await openKeyedStateBackend({
         backend,
+        policy,
+        ...(policy === "changelog" ? { changelog: busyChangelog } : {}),
         workingDirectory: `${workPath}/task-${index}`,
         checkpointStorage: this.storage,
         keyGroups,
