@@ -1,14 +1,35 @@
 // A job whose state is larger than its memory: restores, compares every row with a model, goes on,
-// takes a checkpoint every so many records, and says so. Its parent kills it.
+// takes a checkpoint every so many records, and says so. Its parent kills it. With policy "changelog" it
+// also says when it begins to make a base.
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { seededRandom } from "../../src/environment/seeded-random.ts";
-import { MIB, fileSystemStorage, i64, openKeyedStateBackend, u32, utf8 } from "../../src/index.ts";
-import type { KeyedStateBackend, ListState, MapState, ValueState } from "../../src/index.ts";
+import {
+  MIB,
+  fileSystemStorage,
+  i64,
+  materializationTracing,
+  openKeyedStateBackend,
+  u32,
+  utf8,
+} from "../../src/index.ts";
+import type {
+  CheckpointPolicy,
+  KeyedStateBackend,
+  ListState,
+  MapState,
+  ValueState,
+} from "../../src/index.ts";
 import { keysOf, namesOf } from "../../src/testing/expect.ts";
 
 const TEXT_KEYS = 14_000;
 const TEXT_CHARACTERS = 1500;
+/** Bases are made every dozen checkpoints, and several segments between. */
+const changelog = {
+  segmentBytes: 2 * MIB,
+  earlyAppendBytes: MIB / 2,
+  materializationLogBytes: 6 * MIB,
+};
 const MAP_KEYS = 60;
 const MAP_ENTRIES = 400;
 const LIST_KEYS = 40;
@@ -109,12 +130,22 @@ async function compare(model: Model, backend: KeyedStateBackend, states: States)
   assert.deepEqual(await keysOf(states.text), namesOf([...model.texts.keys()]));
 }
 
-const [, , root = "", lastOffset = "", step = ""] = process.argv;
+const [, , root = "", lastOffset = "", step = "", chosen = "incremental"] = process.argv;
+const policy = chosen as CheckpointPolicy;
+materializationTracing.subscribe({
+  start: () => void process.stdout.write("materializing\n"),
+  end: () => undefined,
+  asyncStart: () => undefined,
+  asyncEnd: () => undefined,
+  error: () => undefined,
+});
+process.stdout.write("opening\n");
 const backend = await openKeyedStateBackend({
   workingDirectory: join(root, "work"),
   checkpointStorage: fileSystemStorage(join(root, "checkpoints")),
   restore: "latest-or-new",
-  policy: "incremental",
+  policy,
+  ...(policy === "changelog" ? { changelog } : {}),
   memoryBudgetBytes: 16 * MIB,
 });
 const states: States = {
@@ -136,8 +167,10 @@ while (offset < Number(lastOffset)) {
   const cut = offset;
   // Not awaited here: records go on while it is written, as in a job.
   running = backend.checkpoint({ offset }).then(({ fileCount, newFileCount }) => {
-    const { drains, coldReads } = backend.stats();
-    const progress = { offset: cut, reusedFiles: fileCount - newFileCount, drains, coldReads };
+    const { drains, coldReads, changelog } = backend.stats();
+    const { appends = 0, materializations = 0 } = changelog ?? {};
+    const reusedFiles = fileCount - newFileCount;
+    const progress = { offset: cut, reusedFiles, drains, coldReads, appends, materializations };
     process.stdout.write(`completed ${JSON.stringify(progress)}\n`);
   });
 }
