@@ -97,6 +97,8 @@ export interface SnapshotResult {
   /** Those of `files` that this snapshot uploaded. */
   readonly newFileIds: readonly string[];
   readonly uploadedBytes: number;
+  /** Bytes of the log that a restore replays. @defaultValue 0 */
+  readonly logBytes?: number | undefined;
   /** For people: where the time went. */
   readonly phases?: Omit<CheckpointPhases, "sealMs" | "metadataMs"> | undefined;
 }

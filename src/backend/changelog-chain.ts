@@ -32,8 +32,6 @@ interface ChainSegment {
   /** Change number of the newest batch in it, and where that ends. */
   lastChange: number;
   endBytes: number;
-  /** Bytes of batches of this backend. */
-  ownBytes: number;
 }
 
 /** What a checkpoint says of the log. */
@@ -48,6 +46,8 @@ export class ChangelogChain {
   readonly #options: ChainOptions;
   readonly #progress = new ProgressBlock();
   #segments: ChainSegment[];
+  /** Those after the oldest base that is still named. */
+  #batches: { readonly change: number; readonly lengthBytes: number }[] = [];
   #boundary: number;
   #change: number;
   #newest: Promise<Appended> | undefined;
@@ -78,10 +78,11 @@ export class ChangelogChain {
       restored: handle,
       lastChange: change,
       endBytes: handle.lengthBytes,
-      ownBytes: handle.lengthBytes,
     }));
+    // Which of the restored bytes are of which batch is not known: all count until there is a base.
+    const lengthBytes = restored.reduce((sum, handle) => sum + handle.lengthBytes, 0);
+    if (restored.length > 0) this.#batches.push({ change, lengthBytes });
     options.buffer.ledger.markAppended(boundary);
-    void options.writer.prepare();
   }
 
   /** Whether it can go on (H2). */
@@ -143,13 +144,13 @@ export class ChangelogChain {
     let entry = this.#segments.at(-1);
     if (entry?.id !== segment.id) {
       const { id } = segment;
-      entry = { id, segment, restored: undefined, lastChange: 0, endBytes: 0, ownBytes: 0 };
+      entry = { id, segment, restored: undefined, lastChange: 0, endBytes: 0 };
       this.#segments.push(entry);
     }
     assert(upToChange > entry.lastChange, "H1: batches went backwards");
     entry.lastChange = upToChange;
     entry.endBytes = endBytes;
-    entry.ownBytes += lengthBytes;
+    this.#batches.push({ change: upToChange, lengthBytes });
     this.appends++;
     this.appendedRows += appended.rowCount;
     this.appendedBytes += lengthBytes;
@@ -198,22 +199,27 @@ export class ChangelogChain {
       this.#segments.findIndex(({ id }) => id === appended.segment.id) + 1,
     );
     const segments: SegmentHandle[] = [];
-    let logBytes = 0;
     for (const entry of entries) {
       const isNewest = entry.id === appended.segment.id;
       if (entry.lastChange <= baseChange && !isNewest) continue;
       const handle = isNewest ? appended.synced : (entry.restored ?? entry.segment?.synced);
       if (handle === undefined || (!isNewest && !isCovered(entry))) throw givenUp();
       segments.push(handle);
-      logBytes += entry.ownBytes;
     }
-    return { segments, logBytes };
+    return { segments, logBytes: this.#bytesAfter(baseChange) };
+  }
+
+  #bytesAfter(change: number): number {
+    let bytes = 0;
+    for (const batch of this.#batches) if (batch.change > change) bytes += batch.lengthBytes;
+    return bytes;
   }
 
   /** Forgets segments that only hold what a base holds, but not the one that goes on. */
   trim(baseChange: number): void {
     const last = this.#segments.at(-1);
     this.#segments = this.#segments.filter((one) => one === last || one.lastChange > baseChange);
+    this.#batches = this.#batches.filter(({ change }) => change > baseChange);
   }
 
   names(id: string): boolean {

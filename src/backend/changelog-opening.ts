@@ -31,7 +31,7 @@ export async function openChangelogTier(opening: ChangelogOpening): Promise<Chan
   const { options, host, lsm, tier, shareBytes } = opening;
   const { environment, buffer, status, keyGroups, changeNumberBase, schemas, pin, discard } = tier;
   const writer = await host.logWriter(options.checkpointStorage);
-  await writer.prepare();
+  await writer.attach();
   return new ChangelogTier({
     environment,
     buffer,

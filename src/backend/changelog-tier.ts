@@ -38,6 +38,7 @@ import type { FileKeeper, Tier, TierStats } from "./tier.ts";
 export interface ChangelogTierOptions
   extends MaterializationOptions, Pick<LsmTierOptions, "keyGroups" | "schemas" | "pin"> {
   readonly buffer: WriteBuffer;
+  /** That this backend is attached to. */
   readonly writer: LogWriter;
 }
 
@@ -238,6 +239,7 @@ export class ChangelogTier implements Tier {
         },
         files: [...base.files, ...segments.map(segmentFile)],
         newFileIds: [...(made?.written.newFileIds ?? []), ...attempt.newSegments],
+        logBytes,
         uploadedBytes: logged + (made?.written.uploadedBytes ?? 0),
         phases: { cutMs, appendMs, syncMs, uploadMs: 0 },
       };
@@ -368,10 +370,11 @@ export class ChangelogTier implements Tier {
     };
   }
 
-  /** The LSM and the writer are closed after this, by those who opened them. */
+  /** The LSM is closed after this, by who opened it. */
   async close(): Promise<void> {
     this.#materialization.cancel();
     await this.#materialization.settled();
     await this.#chain?.settled();
+    await this.#options.writer.detach();
   }
 }

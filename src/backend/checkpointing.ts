@@ -173,8 +173,8 @@ export class Checkpointing {
     const pauseMs = trace.pauseMs ?? 0;
     this.completed++;
     this.uploadedBytes += uploadedBytes;
-    const logBytes = (handle.log?.segments ?? []).reduce((sum, one) => sum + one.lengthBytes, 0);
-    const totalBytes = handle.base.totalBytes + handle.base.fileList.lengthBytes + logBytes;
+    const segmentBytes = handle.log?.segments.reduce((sum, one) => sum + one.lengthBytes, 0) ?? 0;
+    const totalBytes = handle.base.totalBytes + handle.base.fileList.lengthBytes + segmentBytes;
     trace.uploadedBytes = uploadedBytes;
     trace.totalBytes = totalBytes;
     trace.completionNumber = result.completionNumber;
@@ -190,7 +190,7 @@ export class Checkpointing {
       },
       uploadedBytes,
       totalBytes,
-      logBytes,
+      logBytes: snapshot.logBytes ?? 0,
       newFileCount: newFileIds.length,
       fileCount: files.length,
       location: result.location,

@@ -135,7 +135,6 @@ export class OpenStateHost implements StateHost {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const writer of this.#logWriters.values()) await (await writer).close();
     await (await this.#appender)?.close();
     await this.workers.close();
   }

@@ -5,10 +5,14 @@
 //       and hash.
 //   L3. After a failure the segment takes nothing more, and everybody who has batches in it that are
 //       not synced is told.
-//   L4. The next segment is created, and its name durable, before the current one is full.
+//   L4. The next segment is created while the current one takes batches: a caller that blocks cannot wait
+//       for a path.
+//   L5. Segments are open only while somebody is attached: whoever opens the storage anew takes files that
+//       no checkpoint names for left behind.
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import type { Environment } from "../api/environment.ts";
 import type { SegmentHandle } from "../api/keyed-state-backend.ts";
+import { assert } from "../common/assert.ts";
 import { FILE_ID_BYTES } from "../format/file-list.ts";
 import { toHex } from "../format/hex.ts";
 import type { AppendCallKind, AppendCalls, AppendTask, AppendedGroup } from "./append-protocol.ts";
@@ -81,6 +85,7 @@ export class LogWriter {
   #next: OpenSegment | undefined;
   /** Requests that wait until their segment is created, and all behind them. */
   #waiting = 0;
+  #attached = 0;
   #posted: Promise<void> = Promise.resolve();
   #settled: Promise<void> = Promise.resolve();
   segments = 0;
@@ -90,12 +95,19 @@ export class LogWriter {
   }
 
   /**
-   * Creates the first segment: neither a checkpoint nor a caller that blocks has to wait for it then.
+   * Somebody is going to append. Creates the first segment: neither a checkpoint nor a caller that blocks has to wait for it then.
    * Resolves also if it cannot be created: the first append tells.
    */
-  async prepare(): Promise<void> {
-    this.#current ??= this.#begin();
+  async attach(): Promise<void> {
+    this.#attached++;
+    this.#current ??= this.#takeNext();
     await this.#current.created.catch(() => undefined);
+  }
+
+  /** The last one takes the segments with it, and those that nothing was synced to are removed (L5). */
+  async detach(): Promise<void> {
+    assert(this.#attached > 0, "L5: detached more often than attached");
+    if (--this.#attached === 0) await this.#closeAll();
   }
 
   /** Whether something that was asked for is handed over in a later turn only. */
@@ -138,7 +150,6 @@ export class LogWriter {
     const isSynced = isFull || group.some((one) => one.isSynced); // L2
     const isLast = isFull || (isSynced && !segment.isFile);
     if (isLast) this.#current = undefined;
-    else if (segment.lengthBytes * 4 > segmentBytes * 3) this.#next ??= this.#begin(); // L4
     const tasks = group.map(({ task }) => task);
     const written = this.#post(segment, "append", { segment: segment.number, tasks, isSynced });
     this.#track(this.#finish(segment, group, written));
@@ -184,7 +195,7 @@ export class LogWriter {
 
   #takeNext(): OpenSegment {
     const next = this.#next ?? this.#begin();
-    this.#next = undefined;
+    this.#next = this.#begin(); // L4
     return next;
   }
 
@@ -247,8 +258,7 @@ export class LogWriter {
     await this.#settled;
   }
 
-  /** Closes the segments, and removes those that nothing was synced to: no checkpoint names them. */
-  async close(): Promise<void> {
+  async #closeAll(): Promise<void> {
     this.flush();
     const open = [this.#current, this.#next].filter((one) => one !== undefined);
     this.#current = undefined;

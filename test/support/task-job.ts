@@ -96,11 +96,11 @@ export class TaskJob {
       taskCount: 2,
       restore: "latest-or-new",
       onFailure: (error) => failures.push(error),
-      ...coordinating,
       checkpointStorage: storage,
       environment,
       backend,
       policy,
+      ...coordinating,
     });
     return new TaskJob(options, storage, coordinator, failures);
   }

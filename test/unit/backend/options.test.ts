@@ -26,7 +26,7 @@ const handle = (first: number, last: number, max = 128) => ({
 const wrongOptions: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   "an unknown name": { memoryBudget: 1 },
   "an unknown backend": { backend: "rocksdb" },
-  "an unknown policy": { policy: "changelog" },
+  "an unknown policy": { policy: "journal" },
   "incremental checkpoints of the memory backend": { backend: "memory", policy: "incremental" },
   "no working directory": { workingDirectory: undefined },
   "an empty working directory": { workingDirectory: "" },

@@ -351,7 +351,7 @@ describe("a coordinator of several tasks", () => {
     [{ taskCount: 2, intervalMs: 0 }, /intervalMs/],
     [{ taskCount: 2, interval: 5 }, /interval/],
     [{ taskCount: 2, restore: "" }, /restore/],
-    [{ taskCount: 2, policy: "incremental" }, /policy/],
+    [{ taskCount: 2, policy: "journal" }, /policy/],
   ])("refuses %j", async (options, message) => {
     await assert.rejects(TaskJob.open(place(), options as object), {
       code: "VARVE_INVALID_ARGUMENT",
