@@ -51,49 +51,50 @@ describe("while a job goes on", () => {
     });
   }
 
-  test("readers see whole checkpoints, and the storage is as it would be without them", async () => {
-    const folder = temporaryDirectory();
-    const directory = join(folder, "checkpoints");
-    const job = await openJob(folder, { retainedCheckpoints: 3 });
-    const value = job.valueState({ name: "value", value: f64 });
-    const round = async (version: number): Promise<void> => {
-      for (let key = 0; key < 2000; key++) job.withKey(key, () => value.update(version));
-      await job.checkpoint({ version });
-    };
-    await round(0);
-    let isRunning = true;
-    const reading = (async () => {
-      let [reads, lost] = [0, 0];
-      while (isRunning) {
-        try {
-          const view = await openCheckpoint(directory);
-          const version = (view.metadata.userMetadata as { version: number }).version;
-          const seen = new Set<unknown>();
-          let count = 0;
-          for await (const entry of view.scan("value")) {
-            seen.add(entry.value);
-            count++;
+  for (const policy of ["incremental", "changelog"] as const)
+    test(`readers see whole checkpoints, and the storage is as it would be without them, ${policy}`, async () => {
+      const folder = temporaryDirectory();
+      const directory = join(folder, "checkpoints");
+      const job = await openJob(folder, { policy, retainedCheckpoints: 3 });
+      const value = job.valueState({ name: "value", value: f64 });
+      const round = async (version: number): Promise<void> => {
+        for (let key = 0; key < 2000; key++) job.withKey(key, () => value.update(version));
+        await job.checkpoint({ version });
+      };
+      await round(0);
+      let isRunning = true;
+      const reading = (async () => {
+        let [reads, lost] = [0, 0];
+        while (isRunning) {
+          try {
+            const view = await openCheckpoint(directory);
+            const version = (view.metadata.userMetadata as { version: number }).version;
+            const seen = new Set<unknown>();
+            let count = 0;
+            for await (const entry of view.scan("value")) {
+              seen.add(entry.value);
+              count++;
+            }
+            assert.deepEqual([...seen], [version]);
+            assert.equal(count, 2000);
+            assert.ok((await verifyCheckpoint(view, { threads: 1 })).isIntact);
+            assert.ok((await listCheckpoints(directory)).damaged.length === 0);
+            reads++;
+          } catch (error) {
+            assert.equal((error as { code?: string }).code, gone.code, String(error));
+            lost++;
           }
-          assert.deepEqual([...seen], [version]);
-          assert.equal(count, 2000);
-          assert.ok((await verifyCheckpoint(view, { threads: 1 })).isIntact);
-          assert.ok((await listCheckpoints(directory)).damaged.length === 0);
-          reads++;
-        } catch (error) {
-          assert.equal((error as { code?: string }).code, gone.code, String(error));
-          lost++;
         }
-      }
-      return { reads, lost };
-    })();
-    for (let version = 1; version <= 25; version++) await round(version);
-    isRunning = false;
-    const { reads } = await reading;
-    assert.ok(reads > 0);
-    await job.close();
-    const { checkpoints, users } = await listCheckpoints(directory);
-    assert.equal(checkpoints.length, 3);
-    const files = await readdir(join(directory, "files"));
-    assert.deepEqual(files.sort(), [...users.keys()].sort());
-  });
+        return { reads, lost };
+      })();
+      for (let version = 1; version <= 25; version++) await round(version);
+      isRunning = false;
+      const { reads } = await reading;
+      assert.ok(reads > 0);
+      await job.close();
+      const { checkpoints, users } = await listCheckpoints(directory);
+      assert.equal(checkpoints.length, 3);
+      const files = await readdir(join(directory, "files"));
+      assert.deepEqual(files.sort(), [...users.keys()].sort());
+    });
 });
