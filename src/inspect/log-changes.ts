@@ -64,8 +64,8 @@ class Resolver {
   readonly #scratch: Scratch;
   readonly #frames: FrameTools;
   readonly #sortBytes: number;
-  readonly #isLarge: boolean;
-  readonly #sorters: RowSorter[] = [];
+  /** Whether memory was not enough for the changes. */
+  #isLarge = false;
 
   constructor(
     log: LogSource,
@@ -81,12 +81,11 @@ class Resolver {
     this.#scratch = scratch;
     this.#frames = frames;
     this.#sortBytes = sortBytes;
-    this.#isLarge = log.rawBytesOf(groups) > sortBytes;
   }
 
   async run(): Promise<LoggedChanges> {
     const sorted = await this.#sortChanges();
-    const chunks = await this.#newSorter();
+    const chunks = this.#newSorter();
     const writer = await SortedRunWriter.open(this.#frames, this.#scratch, this.#isLarge);
     try {
       for await (const [key, changes] of byKey(sorted))
@@ -101,7 +100,7 @@ class Resolver {
 
   /** Keys with their order behind them, and heads before the values. */
   async #sortChanges(): Promise<RowSorter> {
-    const sorter = await this.#newSorter();
+    const sorter = this.#newSorter();
     const { keyGroups, states } = this.#log.handle;
     const addresses = new RowAddresses(keyGroups, states);
     let order = 0;
@@ -112,21 +111,26 @@ class Resolver {
         if (kind === ChangeKind.put) addresses.checkRow(value, file);
         found.push(encode(kind, key, value, upToChange, order++));
       });
-      for (const { key, row } of found) await put(sorter, key, row);
+      for (const { key, row } of found) await this.#put(sorter, key, row);
     }
     return sorter;
   }
 
-  async #newSorter(): Promise<RowSorter> {
-    const { fileSystem } = this.#scratch;
-    const directory = this.#isLarge ? await this.#scratch.directory() : "";
-    const name = this.#scratch.newName();
-    const tools = { fileSystem, frames: this.#frames, directory, name };
-    // What fits by its raw bytes is not written to a directory that was not made.
-    const bytes = this.#isLarge ? this.#sortBytes : Number.MAX_SAFE_INTEGER;
-    const sorter = new RowSorter({ ...tools, throwIfStopped: () => undefined }, bytes);
-    this.#sorters.push(sorter);
-    return sorter;
+  #newSorter(): RowSorter {
+    const { fileSystem, path } = this.#scratch;
+    const tools = { fileSystem, frames: this.#frames, directory: path };
+    const throwIfStopped = (): void => undefined;
+    const name = `${this.#scratch.newName()}-run`;
+    return new RowSorter({ ...tools, name, throwIfStopped }, this.#sortBytes);
+  }
+
+  async #put(sorter: RowSorter, key: Uint8Array, row: Uint8Array): Promise<void> {
+    if (!sorter.fits(key.length, row.length)) {
+      this.#isLarge = true;
+      await this.#scratch.make(); // Runs are written there.
+      await sorter.makeRoom();
+    }
+    sorter.copy(key, key.length, row, 0, row.length);
   }
 
   async #resolve(
@@ -155,7 +159,7 @@ class Resolver {
     const merged = mergeAppends(root, laterThan(root, whole, appends)); // C2
     await writer.put(key, outcome(Outcome.put, merged.root));
     for (const { index, row } of merged.chunks) {
-      await put(chunks, chunkKey(key, index), outcome(Outcome.put, row));
+      await this.#put(chunks, chunkKey(key, index), outcome(Outcome.put, row));
     }
   }
 
@@ -257,9 +261,4 @@ function chunkKey(rootKey: Uint8Array, index: number): Uint8Array {
   key[PART_OFFSET] = RowPart.node;
   new DataView(key.buffer).setUint32(rootKey.length, index);
   return key;
-}
-
-async function put(sorter: RowSorter, key: Uint8Array, row: Uint8Array): Promise<void> {
-  if (!sorter.fits(key.length, row.length)) await sorter.makeRoom();
-  sorter.copy(key, key.length, row, 0, row.length);
 }

@@ -74,6 +74,24 @@ export class LogSource {
     return rawBytes;
   }
 
+  /** Of how many key groups an average raw byte's frame has rows, as far as the index tells. */
+  groupsOfBytes(): number {
+    const { first, last } = this.handle.keyGroups;
+    let [rawBytes, all] = [0, 0];
+    for (const { segment, firstFrame, endFrame } of this.chain.batches) {
+      for (
+        let at = firstFrame * FRAME_NUMBERS;
+        at < endFrame * FRAME_NUMBERS;
+        at += FRAME_NUMBERS
+      ) {
+        const [raw, span] = [segment.frames[at + 2]!, segment.frames[at + 3]!];
+        rawBytes += raw;
+        all += raw * (Math.min(last, span & 0xffff) - Math.max(first, span >>> 16) + 1);
+      }
+    }
+    return rawBytes === 0 ? 0 : all / rawBytes;
+  }
+
   /** Names the frames that have changes of these key groups. */
   contentOf(groups: Groups): string {
     const names: string[] = [];

@@ -1,7 +1,8 @@
 // The rows of a base under the changes of a log.
 //   O1. Rows ascend, each key once: where the log has a word on a key, the base is not asked.
-//   O2. A log that is small is resolved as a whole when it is first needed; of a larger one a key group at a
-//       time, the last of which is kept.
+//   O2. A log is resolved when it is first needed: as a whole if it is small, or if its frames have rows of so
+//       many key groups that each would be decoded again and again; else a key group at a time, the last
+//       of which is kept.
 import type { LogSource } from "./log-source.ts";
 import { type LoggedChanges, Outcome, SORT_BYTES, logChanges } from "./log-changes.ts";
 import {
@@ -17,13 +18,15 @@ import type { SortedRun } from "./sorted-run.ts";
 
 const BATCH_ROWS = 512;
 const BATCH_BYTES = 262_144;
+/** Times that a frame is decoded by who reads all key groups one by one. */
+const GROUPS_PER_FRAME = 4;
 
 export class LoggedRows implements RowSource {
   readonly #base: RowSource & { clear(): void };
   readonly #log: LogSource;
   readonly #scratch: Scratch;
   readonly #sortBytes: number;
-  readonly #isSmall: boolean;
+  readonly #isWhole: boolean;
   #part: { readonly groups: Groups; readonly changes: Promise<LoggedChanges> } | undefined;
 
   constructor(
@@ -36,7 +39,8 @@ export class LoggedRows implements RowSource {
     this.#log = log;
     this.#scratch = scratch;
     this.#sortBytes = sortBytes;
-    this.#isSmall = log.rawBytesOf(log.handle.keyGroups) <= sortBytes;
+    this.#isWhole =
+      log.rawBytesOf(log.handle.keyGroups) <= sortBytes || log.groupsOfBytes() > GROUPS_PER_FRAME;
   }
 
   contentOf(range: RowRange): string | undefined {
@@ -49,7 +53,7 @@ export class LoggedRows implements RowSource {
   async *rows(range: RowRange): AsyncGenerator<readonly Row[], void, void> {
     const groups = this.#groupsOf(range);
     if (groups === undefined) return yield* this.#base.rows(range);
-    if (this.#isSmall) return yield* this.#rowsOf(range, this.#log.handle.keyGroups);
+    if (this.#isWhole) return yield* this.#rowsOf(range, this.#log.handle.keyGroups);
     for (let group = groups.first; group <= groups.last; group++) {
       const own = rangeOfGroups(group, group);
       yield* this.#rowsOf(intersect(range, own), { first: group, last: group });

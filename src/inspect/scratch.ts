@@ -11,50 +11,43 @@ export function systemPrefix(): string {
 }
 
 export class Scratch {
-  readonly #environment: Environment;
-  readonly #prefix: string;
-  #directory: Promise<string> | undefined = undefined;
+  readonly fileSystem: FileSystem;
+  /** Of the directory. */
+  readonly path: string;
+  #made: Promise<void> | undefined = undefined;
   #names = 0;
 
   /** `prefix` begins the path of the directory. */
-  constructor(environment: Environment, prefix: string) {
-    this.#environment = environment;
-    this.#prefix = prefix;
+  constructor({ fileSystem, random }: Environment, prefix: string) {
+    this.fileSystem = fileSystem;
+    this.path = `${prefix}${toHex(random.bytes(8))}`;
   }
 
-  get fileSystem(): FileSystem {
-    return this.#environment.fileSystem;
+  /** Makes the directory, if that was not done yet. */
+  make(): Promise<void> {
+    this.#made ??= this.#make();
+    return this.#made;
   }
 
-  /** The directory, which exists then. */
-  directory(): Promise<string> {
-    this.#directory ??= this.#make();
-    return this.#directory;
-  }
-
-  /** A path in it that nobody else has. */
-  async newPath(): Promise<string> {
-    return join(await this.directory(), this.newName());
-  }
-
-  newName(): string {
-    return `scratch-${this.#names++}`;
-  }
-
-  async #make(): Promise<string> {
-    const path = `${this.#prefix}${toHex(this.#environment.random.bytes(8))}`;
+  async #make(): Promise<void> {
     try {
-      await this.fileSystem.makeDirectory(path);
-      return path;
+      await this.fileSystem.makeDirectory(this.path);
     } catch (cause) {
-      throw typedFileError(`make the temporary directory ${path}`, cause);
+      throw typedFileError(`make the temporary directory ${this.path}`, cause);
     }
+  }
+
+  /** A name that nothing in the directory has. */
+  newName(): string {
+    return `${this.#names++}`;
   }
 
   /** Removes everything. */
   async close(): Promise<void> {
-    const directory = this.#directory;
-    this.#directory = undefined;
-    if (directory !== undefined) await this.fileSystem.removeTree(await directory);
+    const made = this.#made;
+    this.#made = undefined;
+    if (made === undefined) return;
+    await made.catch(() => undefined); // Told already.
+    await this.fileSystem.removeTree(this.path);
   }
 }

@@ -1,5 +1,6 @@
 // Rows in the order of their keys that are written once and then read by ranges: compressed in memory, or
 // in a file. Memory holds a few frames of it decoded, and the first key of each frame.
+import { join } from "node:path";
 import type { FileSystem, WritableFile } from "../api/environment.ts";
 import {
   FRAME_RAW_BYTES_MAX,
@@ -47,8 +48,10 @@ export class SortedRunWriter {
     scratch: Scratch,
     isLarge: boolean,
   ): Promise<SortedRunWriter> {
-    const { fileSystem } = scratch;
-    const file = isLarge ? await fileSystem.create(await scratch.newPath()) : undefined;
+    const { fileSystem, path } = scratch;
+    if (!isLarge) return new SortedRunWriter(tools, fileSystem, undefined);
+    await scratch.make();
+    const file = await fileSystem.create(join(path, scratch.newName()));
     return new SortedRunWriter(tools, fileSystem, file);
   }
 
