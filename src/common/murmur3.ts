@@ -31,14 +31,22 @@ export function murmurWords(seed: number, words: Int32Array, start: number, coun
 
 /** Hash of bytes padded with zero bytes to a multiple of four. */
 export function murmurBytes(seed: number, bytes: Uint8Array): number {
+  return murmurRange(seed, bytes, 0, bytes.length);
+}
+
+/** As `murmurBytes`, of the bytes from `start` to below `end`. */
+export function murmurRange(seed: number, bytes: Uint8Array, start: number, end: number): number {
   let state = seed;
-  for (let at = 0; at < bytes.length; at += 4) {
+  let at = start;
+  for (; at + 4 <= end; at += 4) {
     const word =
-      bytes[at]! |
-      ((bytes[at + 1] ?? 0) << 8) |
-      ((bytes[at + 2] ?? 0) << 16) |
-      ((bytes[at + 3] ?? 0) << 24);
+      bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
     state = murmurStep(state, word);
   }
-  return murmurFinish(state, (bytes.length + 3) & ~3);
+  if (at < end) {
+    let word = 0;
+    for (let shift = 0; at < end; at++, shift += 8) word |= bytes[at]! << shift;
+    state = murmurStep(state, word);
+  }
+  return murmurFinish(state, (end - start + 3) & ~3);
 }

@@ -5,6 +5,7 @@
 //   C3. A put holds a row of a known kind and of a length that one has; an append holds whole elements,
 //       and is for the root row of a list.
 import { keyGroupOf } from "../common/key-group.ts";
+import { murmurRange } from "../common/murmur3.ts";
 import { CorruptionError, UnsupportedFormatError } from "../errors.ts";
 import { ChangeKind, readChangesAt } from "./changelog-rows.ts";
 import {
@@ -14,7 +15,6 @@ import {
   ROW_KEY_PREFIX_BYTES,
   RowPart,
   STATE_ID_OFFSET,
-  hashKeyPayload,
   skipKey,
 } from "./key-codec.ts";
 import { listElementEnd } from "./list-row.ts";
@@ -116,7 +116,8 @@ export class ChangeCheck {
 
   /** C2. The state's id. */
   #checkKey(rows: Uint8Array, group: number, keyStart: number, keyEnd: number): number {
-    const [part, tag] = [rows[keyStart + PART_OFFSET]!, rows[keyStart + KEY_TAG_OFFSET]!];
+    const part = rows[keyStart + PART_OFFSET]!;
+    const tag = rows[keyStart + KEY_TAG_OFFSET]!;
     if (part > RowPart.node || !keyTags.has(tag)) {
       const found = `part ${part}, tag ${tag}`;
       throw new UnsupportedFormatError("row key", `a key of ${found}`, "the keys of version 1");
@@ -127,9 +128,10 @@ export class ChangeCheck {
     if (!this.#stateIds.has(stateId)) {
       refuse("a change is of a state that the metadata does not name");
     }
-    const key = rows.subarray(keyStart, keyEnd);
-    const payload = key.subarray(ROW_KEY_PREFIX_BYTES, skipKey(key, KEY_TAG_OFFSET));
-    if (keyGroupOf(hashKeyPayload(tag, payload), this.#claims.keyGroupCount) !== group) {
+    const payloadEnd = skipKey(rows, keyStart + KEY_TAG_OFFSET);
+    if (payloadEnd > keyEnd) refuse("a key is cut or malformed");
+    const hash = murmurRange(tag, rows, keyStart + ROW_KEY_PREFIX_BYTES, payloadEnd);
+    if (keyGroupOf(hash, this.#claims.keyGroupCount) !== group) {
       refuse("a change is of another key group than its key");
     }
     return stateId;
