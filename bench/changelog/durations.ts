@@ -1,7 +1,7 @@
 // C1 and C2: how long a checkpoint takes, beside the floor of the same bytes, in turns.
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { KIB, MIB } from "../../src/index.ts";
+import { type CompletedCheckpoint, KIB, MIB } from "../../src/index.ts";
 import { type Report, progress } from "../support/command.ts";
 import { percentile, spreadOf } from "../support/statistics.ts";
 import { DurableFloor } from "./floor.ts";
@@ -25,7 +25,7 @@ const warmUp = 10;
 interface Pairs {
   readonly oursMs: number[];
   readonly floorsMs: number[];
-  readonly pausesMs: number[];
+  readonly checkpoints: CompletedCheckpoint[];
 }
 
 export async function measureDurations(
@@ -75,11 +75,11 @@ function reportSize(report: Report, netBytes: number, pairs: Pairs, state: RowSt
     spread: ours,
     details: {
       netBytes,
-      checkpoints: pairs.oursMs.length,
+      count: pairs.oursMs.length,
       stateBytes: state.rows.count * bytesOfRow(state.rows),
       msP99: percentile(pairs.oursMs, 99),
       floorMsP99: percentile(pairs.floorsMs, 99),
-      pauseMsP99: percentile(pairs.pausesMs, 99),
+      ...phasesOf(pairs.checkpoints, 99),
     },
   });
 }
@@ -117,7 +117,7 @@ export async function measureTail(
 
 function reportTail(
   report: Report,
-  { oursMs, floorsMs, pausesMs }: Pairs,
+  { oursMs, floorsMs, checkpoints }: Pairs,
   netBytes: number,
   state: RowState,
   drains: number,
@@ -136,14 +136,14 @@ function reportTail(
     ratio: ours / floor,
     spread: spreadOf(oursMs),
     details: {
-      checkpoints: oursMs.length,
+      count: oursMs.length,
       netBytes,
       msP999: ours,
       msP99: percentile(oursMs, 99),
       floorMsP50: percentile(floorsMs, 50),
       floorMsP99: percentile(floorsMs, 99),
       floorMsMax: Math.max(...floorsMs),
-      pauseMsP999: percentile(pausesMs, 99.9),
+      ...phasesOf(checkpoints, 99.9),
       materializations,
       failedMaterializations,
       drains,
@@ -165,27 +165,38 @@ async function takePairs(
   count: number,
   name: string,
 ): Promise<Pairs> {
-  const pairs: Pairs = { oursMs: [], floorsMs: [], pausesMs: [] };
+  const pairs: Pairs = { oursMs: [], floorsMs: [], checkpoints: [] };
   const netBytes = changed * bytesOfRow(state.rows);
   for (let pair = -warmUp; pair < count; pair++) {
     if (pair % 10 === 0) progress(`${name}: checkpoint ${pair} of ${count}`);
     await state.changeEvenly(changed, overMs);
     let floorMs = pair % 2 === 0 ? floor.write(netBytes) : undefined;
-    const { ms, pauseMs } = await timeCheckpoint(state);
+    const start = performance.now(); // Until whoever awaits it goes on.
+    const checkpoint = await state.backend.checkpoint();
+    const ms = performance.now() - start;
     floorMs ??= floor.write(netBytes);
     if (pair < 0) continue;
     pairs.oursMs.push(ms);
     pairs.floorsMs.push(floorMs);
-    pairs.pausesMs.push(pauseMs);
+    pairs.checkpoints.push(checkpoint);
   }
   return pairs;
 }
 
-/** By our own clock: until whoever awaits it goes on. */
-export async function timeCheckpoint({
-  backend,
-}: RowState): Promise<{ readonly ms: number; readonly pauseMs: number }> {
-  const start = performance.now();
-  const { pauseMs } = await backend.checkpoint();
-  return { ms: performance.now() - start, pauseMs };
+/** The pause, and how long each phase took at the median and at the given percentile. */
+function phasesOf(
+  checkpoints: readonly CompletedCheckpoint[],
+  percent: number,
+): Record<string, number> {
+  const of = (name: keyof CompletedCheckpoint["phases"], at: number): number =>
+    percentile(
+      checkpoints.map(({ phases }) => phases[name]),
+      at,
+    );
+  const found: Record<string, number> = {};
+  for (const name of ["sealMs", "cutMs", "appendMs", "syncMs", "metadataMs"] as const) {
+    found[`${name}P50`] = of(name, 50);
+    found[`${name}P${String(percent).replace(".", "")}`] = of(name, percent);
+  }
+  return found;
 }

@@ -15,6 +15,7 @@ import type {
 import { StateBackendError, StorageError } from "../../src/errors.ts";
 import { auditStorage } from "../support/storage-audit.ts";
 import { TaskJob, modelNameOf } from "../support/task-job.ts";
+import { endOf, never, pause } from "./endings.ts";
 import { operations } from "./life-operations.ts";
 import type { ViolationKind } from "./violations.ts";
 import { faultyStorage, type Faults } from "./faulty-storage.ts";
@@ -386,20 +387,4 @@ export class Life implements LifeResult {
     await job.start(count, restore, this.models);
     await this.#verify();
   }
-}
-
-/** A task that never answers, until it is told that nobody waits. */
-async function never<T>(signal: AbortSignal, answer: Promise<T>): Promise<T> {
-  answer.catch(() => undefined);
-  await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
-  return answer;
-}
-
-async function endOf(job: TaskJob): Promise<void> {
-  await job.coordinator.close().catch(() => undefined); // A dead owner's storage is another's.
-  await job.closeTasks().catch(() => undefined);
-}
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 5));
 }
