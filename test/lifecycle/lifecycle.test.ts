@@ -7,6 +7,7 @@ import { CheckpointReader } from "../../src/checkpoint/checkpoint-reader.ts";
 import { fileName, metadataName } from "../../src/checkpoint/layout.ts";
 import { pinNumber } from "../../src/checkpoint/pins.ts";
 import { objectsOf } from "../support/checkpoints.ts";
+import { isLong } from "../support/long-tests.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { alphabet, enumerateLives } from "./enumeration.ts";
 import { runLife } from "./life-run.ts";
@@ -22,7 +23,7 @@ describe("the life of a job", () => {
     }
   });
 
-  test.each(["full", "incremental", "changelog", "any"] as const)(
+  test.each(isLong ? (["full", "incremental", "changelog", "any"] as const) : (["any"] as const))(
     "keeps every promise on the lsm backend, policy %s",
     async (policy) => {
       const directory = temporaryDirectory();
