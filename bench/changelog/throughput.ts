@@ -64,7 +64,7 @@ async function measureWorkload(
     [1000, []],
     [100, []],
   ]);
-  let checkpoints = 0;
+  const checkpoints = new Map<number, number>();
   for (let repetition = 0; repetition < (isQuick ? 2 : 7); repetition++) {
     for (const [intervalMs, found] of rates) {
       progress(`C8: ${workload.name}, every ${intervalMs} ms, ${repetition + 1}`);
@@ -73,7 +73,8 @@ async function measureWorkload(
       await run(counters, workload.keys, warmUpMs, intervalMs);
       const before = counters.completed;
       found.push(await run(counters, workload.keys, isQuick ? 1000 : 4000, intervalMs));
-      checkpoints += counters.completed - before;
+      const taken = counters.completed - before;
+      checkpoints.set(intervalMs, (checkpoints.get(intervalMs) ?? 0) + taken);
     }
   }
   const { materializations } = changelogOf(counters.backend);
@@ -95,7 +96,7 @@ async function measureWorkload(
       details: {
         recordsPerMs: spreadOf(found).median,
         floorUnit: "records/ms",
-        checkpoints,
+        checkpoints: checkpoints.get(intervalMs)!,
         materializations,
       },
     });
