@@ -1,8 +1,8 @@
 // What opening a backend does about changelogs: replays those that were restored, whatever the policy
 // is now, and begins or goes on with one if the policy says so.
 import { join } from "node:path";
-import type { SharedFile } from "../api/keyed-state-backend.ts";
-import { openLog } from "../checkpoint/log-reader.ts";
+import type { KeyedStateHandle, SharedFile } from "../api/keyed-state-backend.ts";
+import { LogReader, type OpenedLog } from "../checkpoint/log-reader.ts";
 import type { BackendStatus } from "./backend-status.ts";
 import { resolveChangelogOptions } from "./changelog-options.ts";
 import { ChangelogTier, type RestoredLog } from "./changelog-tier.ts";
@@ -48,28 +48,48 @@ export async function openChangelogTier(opening: ChangelogOpening): Promise<Chan
   });
 }
 
-export interface ReplayRequest {
-  readonly options: ResolvedOptions;
-  readonly host: OpenStateHost;
-  readonly parts: readonly RestorePart[];
-  readonly target: RowsTarget;
-  readonly changeNumberBase: number;
-  /** For fetched segments; exists, and is removed by the caller. */
-  readonly directory: string;
+/** A verified log, and the handle that it is of. */
+export interface RestoredPartLog {
+  readonly handle: KeyedStateHandle;
+  readonly log: OpenedLog;
 }
 
-/** Replays all logs. Returns bytes a ms, or undefined if there was nothing to replay. */
-export async function replayLogs(request: ReplayRequest): Promise<number | undefined> {
-  const { options, host, target, changeNumberBase, directory } = request;
-  const { keyGroups, environment } = options;
+/**
+ * Fetches and verifies the logs of the parts: what several of them share once. `directory` is for
+ * fetched segments; it exists, and the caller removes it.
+ */
+export async function openLogs(
+  parts: readonly RestorePart[],
+  { keyGroups, environment }: ResolvedOptions,
+  { workers: pool }: OpenStateHost,
+  directory: string,
+): Promise<readonly RestoredPartLog[]> {
+  const readers = new Map<string, LogReader>();
+  const opened: RestoredPartLog[] = [];
+  for (const { storage, handle } of parts) {
+    if (handle.log === undefined) continue;
+    let reader = readers.get(storage.description);
+    if (reader === undefined) {
+      const own = join(directory, `log-${readers.size}`);
+      await environment.fileSystem.makeDirectory(own);
+      reader = new LogReader({ storage, pool, environment, directory: own });
+      readers.set(storage.description, reader);
+    }
+    opened.push({ handle, log: await reader.open(handle, keyGroups) });
+  }
+  return opened;
+}
+
+/** Replays all logs. Returns bytes a ms, or undefined if there was too little to tell. */
+export async function replayLogs(
+  logs: readonly RestoredPartLog[],
+  target: RowsTarget,
+  { keyGroups, environment }: ResolvedOptions,
+  changeNumberBase: number,
+): Promise<number | undefined> {
   const startMs = environment.clock.monotonicMs();
   let bytes = 0;
-  for (const [index, { storage, handle }] of request.parts.entries()) {
-    if (handle.log === undefined) continue;
-    const own = join(directory, `log-${index}`);
-    await environment.fileSystem.makeDirectory(own);
-    const pool = host.workers;
-    const log = await openLog({ storage, pool, environment, directory: own, handle, keyGroups });
+  for (const { handle, log } of logs) {
     await new LogReplay(target, keyGroups, changeNumberBase, handle).run(log);
     bytes += log.logBytes;
   }

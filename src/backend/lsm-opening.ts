@@ -7,7 +7,13 @@ import type { WriteBuffer } from "../memory/write-buffer.ts";
 import { KeyContext } from "../state/key-context.ts";
 import { BackgroundVerification } from "./background-verification.ts";
 import type { BackendStatus } from "./backend-status.ts";
-import { openChangelogTier, replayLogs, resumableLog } from "./changelog-opening.ts";
+import {
+  type RestoredPartLog,
+  openChangelogTier,
+  openLogs,
+  replayLogs,
+  resumableLog,
+} from "./changelog-opening.ts";
 import type { ChangelogTier } from "./changelog-tier.ts";
 import { type RestoredDatabase, restoreDatabase } from "./lsm-restore.ts";
 import { LsmTier, type LsmTierOptions } from "./lsm-tier.ts";
@@ -52,6 +58,7 @@ export function openLsmTier(parts: LsmOpening): Promise<Tier> {
 
 class LsmAssembly {
   readonly #parts: LsmOpening;
+  #logDirectory: string | undefined = undefined;
 
   constructor(parts: LsmOpening) {
     this.#parts = parts;
@@ -73,6 +80,8 @@ class LsmAssembly {
     const thread = isQuick
       ? spawnThread(this.#parts.host.environment, this.#parts.undo)
       : undefined;
+    const logs = this.#openLogs();
+    logs.catch(() => undefined); // Told when it is replayed, unless something else fails before.
     const restored = await this.#buildDatabase(directory, plan, lsm.blockSizeBytes);
     const store = await LsmStore.open({
       environment: this.#parts.host.environment,
@@ -119,7 +128,7 @@ class LsmAssembly {
       this.#parts.undo.add(() => begun.close());
     }
     await this.#parts.loadRows(plan.loaded, tierTarget(buffer, tier));
-    await this.#replay(tierTarget(buffer, tier), changelog, restored);
+    await this.#replay(await logs, tierTarget(buffer, tier), changelog, restored);
     return changelog ?? tier;
   }
 
@@ -136,24 +145,35 @@ class LsmAssembly {
     };
   }
 
+  /** Verifies the logs that are restored, while the base is. */
+  #openLogs(): Promise<readonly RestoredPartLog[]> {
+    const { source, options, host, directories, undo } = this.#parts;
+    const parts = source?.parts.filter(({ handle }) => handle.log !== undefined) ?? [];
+    if (parts.length === 0) return Promise.resolve([]);
+    const directory = directories.newPath("fetch");
+    const opened = host.environment.fileSystem
+      .makeDirectory(directory)
+      .then(() => openLogs(parts, options, host, directory));
+    undo.add(async () => {
+      await opened.catch(() => undefined); // Told by the opening.
+      await host.environment.fileSystem.removeTree(directory);
+    });
+    this.#logDirectory = directory;
+    return opened;
+  }
+
   async #replay(
+    logs: readonly RestoredPartLog[],
     target: RowsTarget,
     changelog: ChangelogTier | undefined,
     restored: RestoredDatabase | undefined,
   ): Promise<void> {
-    const source = this.#parts.source;
-    if (source === undefined) return;
-    const { parts } = source;
-    let rate: number | undefined;
-    if (parts.some(({ handle }) => handle.log !== undefined)) {
-      const request = { options: this.#parts.options, host: this.#parts.host, parts, target };
-      const changeNumberBase = this.#parts.changeNumberBase;
-      rate = await this.#parts.directories.withFetch((directory) =>
-        replayLogs({ ...request, changeNumberBase, directory }),
-      );
-    }
+    const { source, options, host, changeNumberBase } = this.#parts;
+    const rate = await replayLogs(logs, target, options, changeNumberBase);
+    const directory = this.#logDirectory;
+    if (directory !== undefined) await host.environment.fileSystem.removeTree(directory);
     changelog?.measured({ replay: rate });
-    const log = resumableLog(this.#parts.options, source, restored);
+    const log = resumableLog(options, source, restored);
     if (log !== undefined) changelog?.resume(log, target.buffer.seal());
   }
 

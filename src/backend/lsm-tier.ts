@@ -62,6 +62,25 @@ export interface LsmTierOptions {
   readonly discard: (ids: readonly string[]) => void;
 }
 
+/** A set of tables under way to the storage. */
+interface Cut {
+  readonly boundary: number;
+  readonly captured: Promise<CapturedSet>;
+  readonly written: Promise<WrittenSstSet>;
+}
+
+interface Upload extends Pick<Cut, "captured"> {
+  /** The upload before. */
+  readonly before: Promise<unknown>;
+  readonly reuse: ReadonlyMap<number, SharedFile>;
+  /** Adds to `reuse` what was confirmed since. */
+  readonly gatherLater: () => void;
+  /** Of the capture; removed at the end. */
+  readonly directory: string;
+  readonly signal: AbortSignal;
+  readonly isBackground: boolean;
+}
+
 export class LsmTier implements Tier {
   readonly kind = "lsm";
   readonly #options: LsmTierOptions;
@@ -99,42 +118,34 @@ export class LsmTier implements Tier {
     gather();
     // A runtime keeps what stood at the trigger: what it confirmed since may be given up again.
     const gatherLater = keeper === "store" ? gather : () => undefined;
-    const directory = this.#directories.newPath("capture");
-    const boundary = this.#options.buffer.seal(); // T1
-    const captured = this.#capture(boundary, directory, new Set(reuse.keys()));
-    const before = this.#uploads;
-    const result = this.#upload(
-      checkpointId,
-      boundary,
-      captured,
-      before,
-      reuse,
-      gatherLater,
-      directory,
-      signal,
-    );
-    this.#uploads = result.catch(() => undefined);
-    return result;
+    return this.#result(checkpointId, this.#cut(reuse, gatherLater, signal, false));
   }
 
   /**
    * A base for checkpoints to come, of everything up to this call. It builds on the confirmed base,
    * which every checkpoint until then refers to, so that its files stay.
    */
-  beginBase(signal: AbortSignal): {
-    readonly boundary: number;
-    readonly written: Promise<WrittenSstSet>;
-  } {
+  beginBase(signal: AbortSignal): Pick<Cut, "boundary" | "written"> {
     const reuse = new Map<number, SharedFile>();
     this.#gatherReusable(0, "runtime", reuse);
+    return this.#cut(reuse, () => undefined, signal, true);
+  }
+
+  /** Seals, and has everything up to there drained, captured and uploaded. */
+  #cut(
+    reuse: ReadonlyMap<number, SharedFile>,
+    gatherLater: () => void,
+    signal: AbortSignal,
+    isBackground: boolean,
+  ): Cut {
     const directory = this.#directories.newPath("capture");
     const boundary = this.#options.buffer.seal(); // T1
     const captured = this.#capture(boundary, directory, new Set(reuse.keys()));
-    const nothing = (): void => undefined;
     const before = this.#uploads;
-    const written = this.#uploadSet(captured, before, reuse, nothing, directory, signal);
-    this.#uploads = written.catch(nothing);
-    return { boundary, written };
+    const upload = { captured, before, reuse, gatherLater, directory, signal, isBackground };
+    const written = this.#upload(upload);
+    this.#uploads = written.catch(() => undefined);
+    return { boundary, captured, written };
   }
 
   /** The base is part of a confirmed checkpoint: the next one builds on it. */
@@ -214,40 +225,24 @@ export class LsmTier implements Tier {
     return work;
   }
 
-  async #upload(
-    checkpointId: number,
-    boundary: number,
-    captured: Promise<CapturedSet>,
-    before: Promise<unknown>,
-    reuse: ReadonlyMap<number, SharedFile>,
-    gatherLater: () => void,
-    directory: string,
-    signal: AbortSignal,
-  ): Promise<SnapshotResult> {
+  async #result(checkpointId: number, cut: Cut): Promise<SnapshotResult> {
     const { clock } = this.#options.environment;
     const startMs = clock.monotonicMs();
     let capturedMs = startMs;
     const noted = (): void => {
       capturedMs = clock.monotonicMs();
     };
-    captured.then(noted, () => undefined);
-    const written = await this.#uploadSet(captured, before, reuse, gatherLater, directory, signal);
-    this.#written.set(checkpointId, written.filesByNumber);
+    cut.captured.then(noted, () => undefined);
+    const { files, newFileIds, uploadedBytes, base, filesByNumber } = await cut.written;
+    this.#written.set(checkpointId, filesByNumber);
     const cutMs = capturedMs - startMs;
     const uploadMs = clock.monotonicMs() - capturedMs;
     const phases = { cutMs, appendMs: 0, syncMs: 0, uploadMs };
-    const { files, newFileIds, uploadedBytes, base } = written;
-    return { handle: this.#handle(boundary, base), files, newFileIds, uploadedBytes, phases };
+    return { handle: this.#handle(cut.boundary, base), files, newFileIds, uploadedBytes, phases };
   }
 
-  async #uploadSet(
-    captured: Promise<CapturedSet>,
-    before: Promise<unknown>,
-    reuse: ReadonlyMap<number, SharedFile>,
-    gatherLater: () => void,
-    directory: string,
-    signal: AbortSignal,
-  ): Promise<WrittenSstSet> {
+  async #upload(upload: Upload): Promise<WrittenSstSet> {
+    const { captured, before, reuse, gatherLater, directory, signal, isBackground } = upload;
     const { environment, storage, workers, discard } = this.#options;
     try {
       const set = await raceAbort(captured, signal);
@@ -264,7 +259,7 @@ export class LsmTier implements Tier {
       const { lastSequence, nextFile } = set;
       return await writeSstSet(
         { lastSequence, nextFile, files, reuse },
-        { storage, pool: workers, environment, discard, signal },
+        { storage, pool: workers, environment, discard, signal, isBackground },
       );
     } finally {
       await this.#removeCapture(captured, directory);

@@ -38,6 +38,8 @@ export interface BaseWriterTools {
   /** Takes ids of files that no checkpoint will use. Must not throw. */
   readonly discard: (ids: readonly string[]) => void;
   readonly signal?: AbortSignal | undefined;
+  /** Whether no checkpoint waits for it. @defaultValue false */
+  readonly isBackground?: boolean | undefined;
 }
 
 export interface SstSetCapture {
@@ -150,10 +152,10 @@ export class Upload {
   }
 
   async hashAndPut(path: string, lengthBytes: number, signal: AbortSignal): Promise<SharedFile> {
-    const { storage, pool } = this.#tools;
+    const { storage, pool, isBackground } = this.#tools;
     const id = this.newId();
     const [hashed, put] = await Promise.allSettled([
-      pool.submit("hashFile", { path }, { signal }), // U3
+      pool.submit("hashFile", { path }, { signal, isBackground }), // U3
       storage.putFile(fileName(id), path, { signal }),
     ]);
     if (hashed.status === "rejected") throw hashed.reason as Error;

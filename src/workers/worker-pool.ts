@@ -3,6 +3,7 @@
 //   W1. Once `submit` has rejected, no thread works on that task any more: its files may be removed.
 //   W2. A task whose thread died is repeated once, on another one; then it fails.
 //   W3. Idle threads do not keep the process alive; a task that is under way does.
+//   W4. What nobody waits for takes at most half of the threads, and its turn after everything else.
 import type { Environment, Timers } from "../api/environment.ts";
 import { integerOption } from "../common/options.ts";
 import { NodeFileSystem } from "../environment/node-file-system.ts";
@@ -30,6 +31,8 @@ export interface SubmitOptions {
   readonly signal?: AbortSignal | undefined;
   /** On this thread: for what takes less time than a thread takes to start. @defaultValue false */
   readonly isSmall?: boolean | undefined;
+  /** Nobody waits for it: bases made ahead (W4). @defaultValue false */
+  readonly isBackground?: boolean | undefined;
 }
 
 export interface WorkerPool extends AsyncDisposable {
@@ -105,6 +108,8 @@ class Pool implements WorkerPool {
   readonly #ownThread: TaskThreads;
   readonly #places: number;
   readonly #waiting: (() => void)[] = [];
+  readonly #waitingBehind: (() => void)[] = [];
+  #background = 0;
   /** What to call when the pool closes: one for each task that waits or runs. */
   readonly #onClose = new Set<() => void>();
   readonly #running = new Set<Promise<unknown>>();
@@ -136,7 +141,8 @@ class Pool implements WorkerPool {
   ): Promise<WorkerTasks[N]["response"]> {
     if (this.#closed !== undefined) throw new ClosedError("the worker pool is closed");
     const stop = this.#stopOf(options.signal);
-    await this.#takePlace(stop);
+    const { isBackground = false } = options;
+    await this.#takePlace(stop, isBackground);
     const run = this.#run(
       name,
       request,
@@ -148,7 +154,7 @@ class Pool implements WorkerPool {
       return (await run) as WorkerTasks[N]["response"];
     } finally {
       this.#running.delete(run);
-      this.#givePlace();
+      this.#givePlace(isBackground);
     }
   }
 
@@ -203,31 +209,41 @@ class Pool implements WorkerPool {
     };
   }
 
-  async #takePlace(stop: Stop): Promise<void> {
+  async #takePlace(stop: Stop, isBackground: boolean): Promise<void> {
     throwIfStopped(stop);
-    if (this.#taken < this.#places) {
+    if (this.#taken < this.#places && (!isBackground || this.#hasBackgroundPlace)) {
       this.#taken++;
+      if (isBackground) this.#background++;
       return;
     }
+    const queue = isBackground ? this.#waitingBehind : this.#waiting;
     await new Promise<void>((resolve, reject) => {
       const enter = (): void => {
         stop.unlisten(leave);
-        resolve(); // The place passes on: #taken stays as it is.
+        this.#taken++;
+        if (isBackground) this.#background++;
+        resolve();
       };
       const leave = (): void => {
         stop.unlisten(leave);
-        this.#waiting.splice(this.#waiting.indexOf(enter), 1);
+        queue.splice(queue.indexOf(enter), 1);
         reject(stop.reason() as Error);
       };
-      this.#waiting.push(enter);
+      queue.push(enter);
       stop.listen(leave);
     });
   }
 
-  #givePlace(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#taken--;
-    else next();
+  /** W4 */
+  get #hasBackgroundPlace(): boolean {
+    return this.#background < Math.max(1, this.threads >> 1);
+  }
+
+  #givePlace(isBackground: boolean): void {
+    this.#taken--;
+    if (isBackground) this.#background--;
+    if (this.#waiting.length > 0) this.#waiting.shift()!();
+    else if (this.#hasBackgroundPlace) this.#waitingBehind.shift()?.();
   }
 
   async #run(
