@@ -1,11 +1,15 @@
-// What a log comes to, row by row: sorted by key, of each key only the last word.
+// What a log comes to, row by row: sorted by key, of each key only the last word. Hot: a log has millions of
+// changes; nothing is allocated or awaited for one.
 //   C1. A put or delete hides what came before it; appends go behind it, or behind what the base has.
 //   C2. Appends are merged as a drain merges them (lsm/drain-appends.ts): a root row, and chunks that are new.
-//   C3. Memory holds SORT_BYTES of changes, the appends to one list, and the result compressed; if there is
-//       more, changes and result are in files of a temporary directory.
-import type { FrameTools } from "../format/frame.ts";
-import { ChangeKind, readChanges } from "../format/changelog-rows.ts";
+//   C3. Memory holds SORT_BYTES of changes and a frame, the appends to one list, and the result compressed; if
+//       there is more, changes and result are in files of a temporary directory.
+import { assert } from "../common/assert.ts";
+import { MIB } from "../common/units.ts";
+import { CorruptionError } from "../errors.ts";
+import { ChangeKind, readChangesAt } from "../format/changelog-rows.ts";
 import { loadFrameChecksum } from "../format/frame-checksum.ts";
+import type { FrameTools } from "../format/frame.ts";
 import { PART_OFFSET, RowPart } from "../format/key-codec.ts";
 import {
   LIST_PACKED_HEADER_BYTES,
@@ -13,27 +17,34 @@ import {
   mergeAppends,
   readAppliedChange,
 } from "../format/list-row.ts";
+import { ROW_KEY_BYTES_MAX } from "../format/row-record.ts";
 import { RowKind } from "../format/row-value.ts";
-import { MIB } from "../common/units.ts";
-import { CorruptionError } from "../errors.ts";
 import { RowAddresses } from "../state/row-addresses.ts";
 import { loadCodec } from "../workers/codec.ts";
-import type { LogSource } from "./log-source.ts";
+import type { LogSource, LoggedFrame } from "./log-source.ts";
 import { RowSorter } from "./row-sorter.ts";
-import { type Groups, type Row, type RowSource, successorOf } from "./row-source.ts";
+import { type Groups, type RowSource, successorOf } from "./row-source.ts";
+import { compareBytes } from "./row-target.ts";
 import type { Scratch } from "./scratch.ts";
 import { type SortedRun, SortedRunWriter } from "./sorted-run.ts";
 
 export const SORT_BYTES: number = 32 * MIB;
-/** Behind each key while changes are sorted: their order. Keys are prefix-free, so it decides last. */
-const ORDER_BYTES = 6;
-/** Before each value: kind, change number. */
-const HEAD_BYTES = 9;
+/**
+ * Behind each key while changes are sorted: their order, 6 bytes; kind; change number, 8 bytes. Keys are
+ * prefix-free, so the order decides last.
+ */
+const SUFFIX_BYTES = 15;
+const KIND_AT = 6;
+const CHANGE_AT = 7;
 
-/** First byte of a row of the result; a stored row follows a put. */
-export const Outcome = { put: 1, removed: 2 } as const;
+/** A row of the result that says that there is none: no stored row begins so. */
+const REMOVED: Uint8Array = Uint8Array.of(0);
 
-/** Rows are an Outcome and, of a put, the stored row. What `chunks` has hides what `rows` has. */
+export function isRemoved(row: Uint8Array): boolean {
+  return row[0] === REMOVED[0];
+}
+
+/** Stored rows, and removals. What `chunks` has hides what `rows` has. */
 export interface LoggedChanges {
   readonly rows: SortedRun;
   /** Chunks that appends added. */
@@ -48,72 +59,60 @@ export async function logChanges(
   sortBytes: number = SORT_BYTES,
 ): Promise<LoggedChanges> {
   const frames: FrameTools = { checksum: await loadFrameChecksum(), codec: loadCodec() };
-  return new Resolver(log, base, groups, scratch, frames, sortBytes).run();
-}
-
-interface SortedChange {
-  readonly kind: number;
-  readonly upToChange: number;
-  readonly value: Uint8Array;
+  return new Resolver(log, base, scratch, frames, sortBytes).run(groups);
 }
 
 class Resolver {
   readonly #log: LogSource;
   readonly #base: RowSource;
-  readonly #groups: Groups;
   readonly #scratch: Scratch;
   readonly #frames: FrameTools;
   readonly #sortBytes: number;
+  readonly #addresses: RowAddresses;
   /** Whether memory was not enough for the changes. */
   #isLarge = false;
+  #order = 0;
+  readonly #key: Buffer = Buffer.alloc(ROW_KEY_BYTES_MAX + SUFFIX_BYTES);
 
   constructor(
     log: LogSource,
     base: RowSource,
-    groups: Groups,
     scratch: Scratch,
     frames: FrameTools,
     sortBytes: number,
   ) {
     this.#log = log;
     this.#base = base;
-    this.#groups = groups;
     this.#scratch = scratch;
     this.#frames = frames;
     this.#sortBytes = sortBytes;
+    const { keyGroups, states } = log.handle;
+    this.#addresses = new RowAddresses(keyGroups, states);
   }
 
-  async run(): Promise<LoggedChanges> {
-    const sorted = await this.#sortChanges();
+  async run(groups: Groups): Promise<LoggedChanges> {
+    const sorter = this.#newSorter();
+    for await (const frame of this.#log.frames(groups)) await this.#take(frame, sorter);
     const chunks = this.#newSorter();
+    const rows = await this.#write(async (writer) => this.#resolveAll(sorter, writer, chunks));
+    if (chunks.rowCount === 0) return { rows, chunks: undefined };
+    const added = await this.#write(async (writer) => {
+      for await (const batch of chunks.sorted()) {
+        for (const { key, row } of batch) await writer.put(key, row);
+      }
+    });
+    return { rows, chunks: added };
+  }
+
+  async #write(work: (writer: SortedRunWriter) => Promise<void>): Promise<SortedRun> {
     const writer = await SortedRunWriter.open(this.#frames, this.#scratch, this.#isLarge);
     try {
-      for await (const [key, changes] of byKey(sorted))
-        await this.#resolve(key, changes, writer, chunks);
-      const rows = await writer.finish();
-      return { rows, chunks: chunks.rowCount === 0 ? undefined : await this.#runOf(chunks) };
+      await work(writer);
+      return await writer.finish();
     } catch (cause) {
       await writer.discard();
       throw cause;
     }
-  }
-
-  /** Keys with their order behind them, and heads before the values. */
-  async #sortChanges(): Promise<RowSorter> {
-    const sorter = this.#newSorter();
-    const { keyGroups, states } = this.#log.handle;
-    const addresses = new RowAddresses(keyGroups, states);
-    let order = 0;
-    for await (const { rows, file, offset, upToChange } of this.#log.frames(this.#groups)) {
-      const found: Row[] = [];
-      readChanges(rows, file, offset, (kind, key, value) => {
-        addresses.select(key, file); // Refuses keys that are not whole: then none begins another.
-        if (kind === ChangeKind.put) addresses.checkRow(value, file);
-        found.push(encode(kind, key, value, upToChange, order++));
-      });
-      for (const { key, row } of found) await this.#put(sorter, key, row);
-    }
-    return sorter;
   }
 
   #newSorter(): RowSorter {
@@ -124,42 +123,75 @@ class Resolver {
     return new RowSorter({ ...tools, name, throwIfStopped }, this.#sortBytes);
   }
 
-  async #put(sorter: RowSorter, key: Uint8Array, row: Uint8Array): Promise<void> {
-    if (!sorter.fits(key.length, row.length)) {
-      this.#isLarge = true;
-      await this.#scratch.make(); // Runs are written there.
-      await sorter.makeRoom();
-    }
-    sorter.copy(key, key.length, row, 0, row.length);
+  /** Room for so many bytes; else what is there goes to a file. */
+  async #makeRoom(sorter: RowSorter, bytes: number): Promise<void> {
+    if (sorter.fits(0, bytes)) return;
+    this.#isLarge = true;
+    await this.#scratch.make();
+    await sorter.makeRoom();
   }
 
-  async #resolve(
-    key: Uint8Array,
-    changes: readonly SortedChange[],
-    writer: SortedRunWriter,
-    chunks: RowSorter,
-  ): Promise<void> {
-    const whole = changes.findLast(({ kind }) => kind !== ChangeKind.append);
-    const behind = changes.slice(whole === undefined ? 0 : changes.indexOf(whole) + 1); // C1
-    const isPut = whole?.kind === ChangeKind.put;
-    if (behind.length === 0) {
-      await writer.put(
-        key,
-        isPut ? outcome(Outcome.put, whole.value) : Uint8Array.of(Outcome.removed),
-      );
-      return;
+  /** The changes of a frame, their keys with what else is to be known of them. */
+  async #take({ rows, file, offset, upToChange }: LoggedFrame, sorter: RowSorter): Promise<void> {
+    await this.#makeRoom(sorter, rows.length);
+    const ordered = this.#key;
+    readChangesAt(rows, file, offset, (kind, keyStart, keyEnd, valueStart, valueEnd) => {
+      const key = rows.subarray(keyStart, keyEnd);
+      this.#addresses.select(key, file); // Refuses keys that are not whole: then none begins another.
+      if (kind === ChangeKind.put) {
+        this.#addresses.checkRow(rows.subarray(valueStart, valueEnd), file);
+      }
+      const { length } = key;
+      ordered.set(key);
+      ordered.writeUIntBE(this.#order++, length, 6);
+      ordered[length + KIND_AT] = kind;
+      ordered.writeDoubleBE(upToChange, length + CHANGE_AT);
+      // A removal has no value; a row of nothing is none.
+      if (kind === ChangeKind.delete) sorter.copy(ordered, length + SUFFIX_BYTES, REMOVED, 0, 1);
+      else sorter.copy(ordered, length + SUFFIX_BYTES, rows, valueStart, valueEnd);
+    });
+  }
+
+  async #resolveAll(sorter: RowSorter, writer: SortedRunWriter, chunks: RowSorter): Promise<void> {
+    const current = new CurrentKey();
+    for await (const batch of sorter.sorted()) {
+      for (const { key: ordered, row } of batch) {
+        const keyBytes = ordered.length - SUFFIX_BYTES;
+        if (!current.is(ordered, keyBytes)) {
+          if (current.hasAppends) await this.#merge(current, writer, chunks);
+          else if (current.keyBytes > 0) {
+            if (!writer.fits(current.keyBytes, current.row.length)) await writer.makeRoom();
+            writer.copy(current.key, current.keyBytes, current.row);
+          }
+          current.begin(ordered, keyBytes);
+        }
+        current.add(ordered, keyBytes, row);
+      }
+      current.keep(); // Rows are views of what is read next.
     }
-    const root = whole === undefined ? await this.#baseRow(key) : isPut ? whole.value : undefined;
+    if (current.hasAppends) await this.#merge(current, writer, chunks);
+    else if (current.keyBytes > 0) await writer.put(current.keyOf(), current.row);
+  }
+
+  /** C2 */
+  async #merge(current: CurrentKey, writer: SortedRunWriter, chunks: RowSorter): Promise<void> {
+    const key = current.keyOf();
+    const { whole } = current;
+    const isRemovedBefore = whole !== undefined && isRemoved(whole);
+    const root = isRemovedBefore ? undefined : (whole ?? (await this.#baseRow(key)));
     if (root?.[0] === RowKind.listPacked && root.length === LIST_PACKED_HEADER_BYTES) {
       throw new CorruptionError("a list without elements has a row", "row", 0);
     }
-    const appends = behind.map((change): ListAppend => {
-      return { changeNumber: change.upToChange, elements: change.value };
-    });
-    const merged = mergeAppends(root, laterThan(root, whole, appends)); // C2
-    await writer.put(key, outcome(Outcome.put, merged.root));
+    if (key[PART_OFFSET] !== RowPart.root) {
+      throw new CorruptionError("elements are appended to a part of a list", "row", 0);
+    }
+    const appends = whole === undefined ? current.appends : laterThan(root, current.appends);
+    const merged = mergeAppends(root, appends);
+    await writer.put(key, merged.root);
     for (const { index, row } of merged.chunks) {
-      await this.#put(chunks, chunkKey(key, index), outcome(Outcome.put, row));
+      const chunk = chunkKey(key, index);
+      await this.#makeRoom(chunks, chunk.length + row.length);
+      chunks.copy(chunk, chunk.length, row, 0, row.length);
     }
   }
 
@@ -170,18 +202,64 @@ class Resolver {
     }
     return undefined;
   }
+}
 
-  async #runOf(sorter: RowSorter): Promise<SortedRun> {
-    const writer = await SortedRunWriter.open(this.#frames, this.#scratch, this.#isLarge);
-    try {
-      for await (const rows of sorter.sorted()) {
-        for (const { key, row } of rows) await writer.put(key, row);
-      }
-      return await writer.finish();
-    } catch (cause) {
-      await writer.discard();
-      throw cause;
+/** The key whose changes come just now, and what they come to so far (C1). */
+class CurrentKey {
+  key: Uint8Array = new Uint8Array(256);
+  /** 0 before the first. */
+  keyBytes = 0;
+  /** The last row of the log, or a removal; undefined if it has only appends. A view until `keep`. */
+  whole: Uint8Array | undefined = undefined;
+  appends: ListAppend[] = [];
+  #isKept = true;
+
+  get hasAppends(): boolean {
+    return this.appends.length > 0;
+  }
+
+  /** Of a key without appends. */
+  get row(): Uint8Array {
+    assert(this.whole !== undefined, "a key without a change");
+    return this.whole;
+  }
+
+  /** CorruptionError if the key is below this one. */
+  is(ordered: Uint8Array, keyBytes: number): boolean {
+    if (this.keyBytes === 0) return false;
+    const order = compareBytes(this.key, 0, this.keyBytes, ordered, 0, keyBytes);
+    if (order > 0) throw new CorruptionError("keys of a log are not whole", "row key", 0);
+    return order === 0;
+  }
+
+  begin(ordered: Uint8Array, keyBytes: number): void {
+    if (keyBytes > this.key.length) this.key = new Uint8Array(keyBytes * 2);
+    for (let at = 0; at < keyBytes; at++) this.key[at] = ordered[at]!;
+    this.keyBytes = keyBytes;
+    this.whole = undefined;
+    if (this.appends.length > 0) this.appends = [];
+  }
+
+  add(ordered: Uint8Array, keyBytes: number, row: Uint8Array): void {
+    if (ordered[keyBytes + KIND_AT] === ChangeKind.append) {
+      const view = new DataView(ordered.buffer, ordered.byteOffset, ordered.byteLength);
+      const changeNumber = view.getFloat64(keyBytes + CHANGE_AT);
+      this.appends.push({ changeNumber, elements: new Uint8Array(row) });
+      return;
     }
+    this.whole = row;
+    this.#isKept = false;
+    if (this.appends.length > 0) this.appends = [];
+  }
+
+  /** Copies what is a view. */
+  keep(): void {
+    if (!this.#isKept && this.whole !== undefined) this.whole = new Uint8Array(this.whole);
+    this.#isKept = true;
+  }
+
+  keyOf(): Uint8Array {
+    return this.key.slice(0, this.keyBytes);
   }
 }
 
@@ -191,71 +269,16 @@ class Resolver {
  */
 function laterThan(
   root: Uint8Array | undefined,
-  whole: SortedChange | undefined,
   appends: readonly ListAppend[],
 ): readonly ListAppend[] {
-  if (root === undefined || whole === undefined) return appends;
+  if (root === undefined) return appends;
   const applied = readAppliedChange(root);
   return appends.map(({ changeNumber, elements }) => {
     return { changeNumber: Math.max(changeNumber, applied + 1), elements };
   });
 }
 
-function encode(
-  kind: ChangeKind,
-  key: Uint8Array,
-  value: Uint8Array,
-  upToChange: number,
-  order: number,
-): Row {
-  const ordered = Buffer.alloc(key.length + ORDER_BYTES);
-  ordered.set(key);
-  ordered.writeUIntBE(order, key.length, ORDER_BYTES);
-  const row = Buffer.alloc(HEAD_BYTES + value.length);
-  row[0] = kind;
-  row.writeBigUInt64LE(BigInt(upToChange), 1);
-  row.set(value, HEAD_BYTES);
-  return { key: ordered, row };
-}
-
-/** The changes of each key together, in their order. */
-async function* byKey(
-  sorter: RowSorter,
-): AsyncGenerator<readonly [key: Uint8Array, changes: readonly SortedChange[]], void, void> {
-  let current: Uint8Array | undefined;
-  let changes: SortedChange[] = [];
-  for await (const rows of sorter.sorted()) {
-    for (const { key: ordered, row } of rows) {
-      const key = ordered.subarray(0, ordered.length - ORDER_BYTES);
-      const order = current === undefined ? -1 : Buffer.compare(current, key);
-      if (order > 0) throw new CorruptionError("keys of a log are not whole", "row key", 0);
-      if (order < 0) {
-        if (current !== undefined) yield [current, changes];
-        current = new Uint8Array(key);
-        changes = [];
-      }
-      const view = new DataView(row.buffer, row.byteOffset, row.byteLength);
-      const upToChange = Number(view.getBigUint64(1, true));
-      // Copied: batches are views of what is read next.
-      const value = new Uint8Array(row.subarray(HEAD_BYTES));
-      if (row[0] !== ChangeKind.append) changes = []; // C1
-      changes.push({ kind: row[0]!, upToChange, value });
-    }
-  }
-  if (current !== undefined) yield [current, changes];
-}
-
-function outcome(kind: number, row: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(1 + row.length);
-  bytes[0] = kind;
-  bytes.set(row, 1);
-  return bytes;
-}
-
 function chunkKey(rootKey: Uint8Array, index: number): Uint8Array {
-  if (rootKey[PART_OFFSET] !== RowPart.root) {
-    throw new CorruptionError("elements are appended to a part of a list", "row", 0);
-  }
   const key = new Uint8Array(rootKey.length + 4);
   key.set(rootKey);
   key[PART_OFFSET] = RowPart.node;

@@ -4,7 +4,7 @@
 //       many key groups that each would be decoded again and again; else a key group at a time, the last
 //       of which is kept.
 import type { LogSource } from "./log-source.ts";
-import { type LoggedChanges, Outcome, SORT_BYTES, logChanges } from "./log-changes.ts";
+import { type LoggedChanges, SORT_BYTES, isRemoved, logChanges } from "./log-changes.ts";
 import {
   type Groups,
   type Row,
@@ -123,8 +123,8 @@ async function* overlay(
         : !hasBase
           ? 1
           : Buffer.compare(base.current!.key, log.current!.key);
-      const row = order < 0 ? base.current! : putOf(log.current!);
-      if (row !== undefined) {
+      const row = order < 0 ? base.current! : log.current!;
+      if (order < 0 || !isRemoved(row.row)) {
         batch.push(row);
         batchBytes += row.key.length + row.row.length;
       }
@@ -144,8 +144,4 @@ async function* overlay(
 async function next(cursor: RowCursor): Promise<boolean> {
   cursor.advance();
   return cursor.current !== undefined || cursor.fill();
-}
-
-function putOf({ key, row }: Row): Row | undefined {
-  return row[0] === Outcome.put ? { key, row: row.subarray(1) } : undefined;
 }

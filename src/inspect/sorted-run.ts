@@ -55,10 +55,23 @@ export class SortedRunWriter {
     return new SortedRunWriter(tools, fileSystem, file);
   }
 
+  fits(keyBytes: number, rowBytes: number): boolean {
+    return this.#writer.fits(keyBytes, rowBytes);
+  }
+
+  makeRoom(): Promise<void> {
+    return this.#writer.makeRoom();
+  }
+
+  /** It fits. */
+  copy(key: Uint8Array, keyBytes: number, row: Uint8Array): void {
+    this.#firstKey ??= new Uint8Array(key.subarray(0, keyBytes)); // A Buffer's `slice` is a view.
+    this.#writer.copy(key, keyBytes, row, 0, row.length);
+  }
+
   async put(key: Uint8Array, row: Uint8Array): Promise<void> {
-    if (!this.#writer.fits(key.length, row.length)) await this.#writer.makeRoom();
-    this.#firstKey ??= new Uint8Array(key);
-    this.#writer.copy(key, key.length, row, 0, row.length);
+    if (!this.fits(key.length, row.length)) await this.makeRoom();
+    this.copy(key, key.length, row);
   }
 
   /** A whole frame. */
