@@ -90,7 +90,7 @@ describe("a job that changes its policy", () => {
       const place = new Place();
       let job = new SavepointJob(800);
       let logged = 0;
-      for (const [life, policy] of (isLong ? lives : lives.slice(0, 6)).entries()) {
+      for (const [life, policy] of (isLong ? lives : lives.slice(0, 3)).entries()) {
         const backend = await place.open(policy, life === 0 ? "latest-or-new" : "latest", {
           ...options,
           workingDirectory: join(place.root, "work"),

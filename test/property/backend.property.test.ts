@@ -56,7 +56,7 @@ const subjects: readonly (readonly [string, Partial<KeyedStateBackendOptions>, n
 ];
 
 const seed = Number(process.env["VARVE_SEED"] ?? 20_261_124);
-const numRuns = Number(process.env["VARVE_RUNS"] ?? (isLong ? 3 : 2));
+const numRuns = Number(process.env["VARVE_RUNS"] ?? (isLong ? 3 : 1));
 
 for (const [name, options, fillRows] of subjects) {
   test(`${name}: the backend is what plain objects would be`, { timeout: 600_000 }, async () => {

@@ -147,7 +147,7 @@ function optionsOf(policy: CheckpointPolicy): Partial<KeyedStateBackendOptions> 
 }
 
 const seed = Number(process.env["VARVE_SEED"] ?? 20_261_124);
-const numRuns = Number(process.env["VARVE_RUNS"] ?? (isLong ? 60 : 8));
+const numRuns = Number(process.env["VARVE_RUNS"] ?? (isLong ? 30 : 3));
 
 describe("policy changelog", () => {
   for (const withThread of [true, false]) {
