@@ -8,9 +8,11 @@ import { isLong } from "../support/long-tests.ts";
 import { subjectOf } from "../support/subjects.ts";
 
 const usual = subjectOf("lsm, changelog", { policy: "changelog" });
-defineKeyedStateSuite({ describe, test }, usual);
-
 const name = "lsm, changelog, smallest budget, frequent bases";
 const busy = subjectOf(name, { policy: "changelog", changelog: busyChangelog }, 16 * MIB);
-if (isLong) defineKeyedStateSuite({ describe, test }, busy);
-else describe.skip(`${busy.name}: in CI (VARVE_LONG=1)`, () => test("runs there", () => undefined));
+for (const subject of [usual, busy]) {
+  if (isLong) defineKeyedStateSuite({ describe, test }, subject);
+  else
+    describe.skip(`${subject.name}: in CI (VARVE_LONG=1)`, () =>
+      test("runs there", () => undefined));
+}

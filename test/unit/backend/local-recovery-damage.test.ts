@@ -94,7 +94,7 @@ const damages: readonly Damage[] = [
 
 for (const kind of ["lsm", "memory"] as const) {
   describe(`local recovery: ${kind}`, () => {
-    for (const [name, damage] of sample(damages, kind === "lsm" ? 1 : 3)) {
+    for (const [name, damage] of sample(damages, kind === "lsm" ? 2 : 4)) {
       test(`takes the stored file where there is ${name}, and says so`, async () => {
         const place = new LocalPlace(kind);
         await place.fill();
