@@ -17,11 +17,20 @@ export interface Attempt {
   segments: readonly string[];
   newSegments: readonly string[];
   logBytes: number;
+  /** It was aborted: nobody may hear of its segments any more, which others go on with. */
+  isGivenUp: boolean;
 }
 
 /** Of which it is not known yet which files it names. */
 export function newAttempt(
   known: Pick<Attempt, "chain" | "keeper" | "makesBase" | "logFrom" | "made">,
 ): Attempt {
-  return { ...known, base: known.made?.base, segments: [], newSegments: [], logBytes: 0 };
+  return {
+    ...known,
+    base: known.made?.base,
+    segments: [],
+    newSegments: [],
+    logBytes: 0,
+    isGivenUp: false,
+  };
 }

@@ -201,14 +201,15 @@ export class ChangelogTier implements Tier {
     const logFrom = (made?.base ?? confirmed).changeNumber;
     const attempt = newAttempt({ chain, keeper, makesBase: false, logFrom, made });
     this.#attempts.set(checkpointId, attempt);
-    const cut = { changeNumber: changeNumberBase + boundary, states: schemas() };
+    const changeNumber = changeNumberBase + boundary;
+    const cut = { checkpointId, changeNumber, states: schemas() };
     return this.#finish(attempt, made?.base ?? confirmed, cut, appended, signal);
   }
 
   async #finish(
     attempt: Attempt,
     base: ConfirmedBase,
-    cut: { readonly changeNumber: number; readonly states: readonly StateSchema[] },
+    cut: Pick<SnapshotResult["handle"], "changeNumber" | "states"> & { checkpointId: number },
     appending: Promise<Appended>,
     signal: AbortSignal,
   ): Promise<SnapshotResult> {
@@ -221,6 +222,7 @@ export class ChangelogTier implements Tier {
       const appended = await raceAbort(appending, signal);
       const appendedMs = clock.monotonicMs() - startMs;
       await lsm.verified(signal);
+      if (attempt.isGivenUp) throw new CheckpointAbortedError(cut.checkpointId, "superseded");
       const { segments, logBytes } = chain.logAfter(base.changeNumber, appended);
       attempt.segments = segments.map(({ id }) => id);
       attempt.newSegments = attempt.segments.filter((id) => !this.#confirmedSegments.has(id));
@@ -294,6 +296,8 @@ export class ChangelogTier implements Tier {
   }
 
   #forget(checkpointId: number): void {
+    const attempt = this.#attempts.get(checkpointId);
+    if (attempt !== undefined) attempt.isGivenUp = true; // If it has not told of its files by now.
     this.#attempts.delete(checkpointId);
     this.#doomed.delete(checkpointId);
   }

@@ -329,6 +329,23 @@ describe("a checkpoint that is given up", () => {
     assert.deepEqual(read(again, 9), [4, [1, 2, 3, 4]]);
   });
 
+  test("by a runtime before it is told of, tells nothing, and the log goes on", async () => {
+    const backend = await open({ restore: { checkpointId: 0, handles: [] } });
+    write(backend, 1);
+    await backend.snapshot(1).result;
+    backend.notifyCheckpointComplete(1);
+    write(backend, 2);
+    const given = backend.snapshot(2);
+    backend.notifyCheckpointAborted(2);
+    await assert.rejects(given.result, { code: "VARVE_CHECKPOINT_ABORTED" });
+    write(backend, 3);
+    const { handle } = await backend.snapshot(3).result;
+    backend.notifyCheckpointComplete(3);
+    assert.equal(handle.log?.segments.length, 1);
+    const again = await reopened(backend, { restore: { checkpointId: 3, handles: [handle] } });
+    assert.deepEqual(read(again, 1), [3, [1, 2, 3]]);
+  });
+
   test("by its caller takes nothing from the others", async () => {
     const backend = await open();
     write(backend, 1);
