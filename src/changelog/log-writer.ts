@@ -1,6 +1,7 @@
 // The segments that backends of one process append to in one storage.
 //   L1. Appends that are asked for in one turn of the event loop are one group: one write, and at most
-//       one data sync, whatever the number of backends.
+//       one data sync, whatever the number of backends. But what a backend appends after its checkpoint is
+//       not in that one's group: the synced length would take it in.
 //   L2. A segment ends with a synced batch, so that whoever has batches in it finds its final length
 //       and hash.
 //   L3. After a failure the segment takes nothing more, and everybody who has batches in it that are
@@ -122,6 +123,10 @@ export class LogWriter {
 
   /** Appends a batch; with `isSynced` it is durable when the promise resolves. */
   append(task: AppendTask, isSynced: boolean, segmentBytes: SegmentBytes): Promise<Appended> {
+    const isBehindCheckpoint = this.#pending.some(
+      (one) => one.isSynced && one.task.progress === task.progress,
+    );
+    if (isBehindCheckpoint) this.flush(); // L1
     return new Promise((resolve, reject) => {
       this.#pending.push({ task, isSynced, segmentBytes, resolve, reject });
       if (this.#pending.length === 1) queueMicrotask(() => this.flush());

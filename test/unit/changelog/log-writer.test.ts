@@ -118,6 +118,20 @@ describe("a log writer", () => {
     assert.equal(names().length, 2); // And the next one.
   });
 
+  test("keeps what a backend appends after its checkpoint out of the checkpoint", async () => {
+    await startThread();
+    const [one, other] = [new Rows(), new Rows()];
+    const all = [
+      writer.append(one.cut(3), false, MIB),
+      writer.append(one.cut(3), true, MIB),
+      writer.append(other.cut(3), true, MIB),
+      writer.append(one.cut(3), false, MIB),
+    ];
+    const [, synced, beside] = await Promise.all(all);
+    assert.deepEqual(await changesIn(synced!.synced), [1, 2, 1]);
+    assert.deepEqual(await changesIn(beside!.synced), [1, 2, 1]);
+  });
+
   test("names ever longer beginnings of a segment", async () => {
     await startThread();
     const rows = new Rows();
