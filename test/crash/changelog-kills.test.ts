@@ -112,7 +112,8 @@ function killOf(turn: number, random: () => number): Kill {
       // Replay is a part of the first half second; the comparison is after it.
       return { word: "opening", count: 1, delayMs: random() * 500 };
     default:
-      return { word: "materializing", count: 1, delayMs: random() * 80 };
+      // Every second time at the second one, which begins once the first is in use.
+      return { word: "materializing", count: 1 + (turn & 1), delayMs: random() * 80 };
   }
 }
 
