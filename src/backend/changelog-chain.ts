@@ -100,6 +100,7 @@ export class ChangelogChain {
   /** Newest boundary that is appended; Infinity once it is over, when nothing needs to be. */
   get appended(): number {
     this.#poll();
+    if (!this.isWhole) this.end(); // Another task has given up the segment: nothing would follow (H2).
     if (this.#isOver && this.isIdle) return Infinity;
     return this.#options.buffer.ledger.appended;
   }
@@ -176,14 +177,13 @@ export class ChangelogChain {
     if (this.#isOver && this.isIdle) this.#options.buffer.ledger.endAppends();
   }
 
-  /** It is over: a checkpoint was given up that alone knew a segment. */
+  /** It is over: a checkpoint was given up that alone knew a segment, or the segment itself was. */
   end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
     const last = this.#segments.at(-1)?.segment;
     if (last !== undefined) this.#options.writer.abandon(last);
     this.#giveBack();
-    this.#options.onAppended();
   }
 
   #poll(): void {
@@ -203,7 +203,10 @@ export class ChangelogChain {
       const isNewest = entry.id === appended.segment.id;
       if (entry.lastChange <= baseChange && !isNewest) continue;
       const handle = isNewest ? appended.synced : (entry.restored ?? entry.segment?.synced);
-      if (handle === undefined || (!isNewest && !isCovered(entry))) throw givenUp();
+      if (handle === undefined || (!isNewest && !isCovered(entry))) {
+        this.end();
+        throw givenUp();
+      }
       segments.push(handle);
     }
     return { segments, logBytes: this.#bytesAfter(baseChange) };

@@ -58,8 +58,8 @@ export class ChangelogTier implements Tier {
   #base: ConfirmedBase | undefined;
   readonly #attempts = new Map<number, Attempt>();
   readonly #confirmedSegments = new Set<string>();
-  /** Checkpoints under way whose segments may be gone. */
-  readonly #doomed = new Set<number>();
+  /** Segments that went with a checkpoint: those under way that name one must not become durable. */
+  readonly #lost = new Set<string>();
   #logBytes = 0;
   /** Bytes appended when the newest checkpoint was cut. */
   #bytesBefore = 0;
@@ -82,10 +82,9 @@ export class ChangelogTier implements Tier {
     this.#chain = this.#newChain(boundary, changeNumberBase, base.changeNumber, segments);
   }
 
-  /** Rates of the restore that this backend began with, in bytes a ms. */
-  measured({ restore, replay }: { restore?: number; replay?: number | undefined }): void {
-    if (restore !== undefined) this.#materialization.restoreRate = restore;
-    if (replay !== undefined) this.#materialization.replayRate = replay;
+  /** How fast the log was replayed that this backend began with, in bytes a ms. */
+  replayedAt(rate: number): void {
+    this.#materialization.replayRate = rate;
   }
 
   #newChain(
@@ -253,7 +252,8 @@ export class ChangelogTier implements Tier {
 
   /** Throws if files that the checkpoint names may be gone: it must not become durable. */
   requireWhole(checkpointId: number): void {
-    if (!this.#doomed.has(checkpointId)) return;
+    const segments = this.#attempts.get(checkpointId)?.segments ?? [];
+    if (!segments.some((id) => this.#lost.has(id))) return;
     const cause = new StorageError(
       "a checkpoint before it was given up, and its changelog segment",
     );
@@ -299,7 +299,7 @@ export class ChangelogTier implements Tier {
     const attempt = this.#attempts.get(checkpointId);
     if (attempt !== undefined) attempt.isGivenUp = true; // If it has not told of its files by now.
     this.#attempts.delete(checkpointId);
-    this.#doomed.delete(checkpointId);
+    if (this.#attempts.size === 0) this.#lost.clear(); // Nobody can name them any more.
   }
 
   abort(checkpointId: number): void {
@@ -313,9 +313,7 @@ export class ChangelogTier implements Tier {
     if (lost.length === 0) return;
     if (attempt.chain === this.#chain) this.#chain?.end(); // C3
     if (attempt.keeper !== "store") return; // They are deleted by who was told of them.
-    for (const [id, other] of this.#attempts) {
-      if (other.segments.some((segment) => lost.includes(segment))) this.#doomed.add(id);
-    }
+    if (this.#attempts.size > 0) for (const id of lost) this.#lost.add(id);
     discard(lost);
   }
 

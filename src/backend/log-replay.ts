@@ -2,7 +2,7 @@
 //   L1. Changes are applied in their order: a put or delete counts whatever is there, an append goes
 //       behind what is there. Nothing is read from the base.
 //   L2. What is replayed is dirty for the LSM, as if it had just been written.
-import type { KeyGroupRange, KeyedStateHandle, SegmentHandle } from "../api/keyed-state-backend.ts";
+import type { KeyGroupRange, KeyedStateHandle } from "../api/keyed-state-backend.ts";
 import { CorruptionError } from "../errors.ts";
 import { ChangeKind, readChanges } from "../format/changelog-rows.ts";
 import { PART_OFFSET, RowPart, STATE_ID_OFFSET } from "../format/key-codec.ts";
@@ -33,8 +33,6 @@ export class LogReplay {
   readonly #changeNumberBase: number;
   readonly #addresses: RowAddresses;
   readonly #lists: ReadonlySet<number>;
-  rows = 0;
-  bytes = 0;
 
   /** Of one handle; rows of other key groups than the backend's are left out. */
   constructor(
@@ -55,7 +53,6 @@ export class LogReplay {
   async run(log: AsyncIterable<LogRows>): Promise<void> {
     for await (const { rows, file, offset } of log) {
       await this.#target.settle();
-      this.bytes += rows.length;
       readChanges(rows, file, offset, (kind, key, value) => this.#apply(kind, key, value, file));
     }
   }
@@ -65,7 +62,6 @@ export class LogReplay {
     const group = key[0]! * 256 + key[1]!;
     const { first, last } = this.#keyGroups;
     if (group < first || group > last) return; // Another task's, now.
-    this.rows++;
     if (this.#buffer.isPressed) this.#target.relieve();
     if (kind === ChangeKind.delete) this.#buffer.remove(row, false);
     else if (kind === ChangeKind.append) this.#append(key, value, file);
@@ -128,9 +124,4 @@ export class LogReplay {
     stored.set(buffer.u8.subarray(start, start + bytes), 1);
     return stored;
   }
-}
-
-/** Whether a log is there to be replayed. */
-export function segmentsOf({ log }: KeyedStateHandle): readonly SegmentHandle[] {
-  return log?.segments ?? [];
 }

@@ -172,7 +172,7 @@ class LsmAssembly {
     const rate = await replayLogs(logs, target, options, changeNumberBase);
     const directory = this.#logDirectory;
     if (directory !== undefined) await host.environment.fileSystem.removeTree(directory);
-    changelog?.measured({ replay: rate });
+    if (rate !== undefined) changelog?.replayedAt(rate);
     const log = resumableLog(options, source, restored);
     if (log !== undefined) changelog?.resume(log, target.buffer.seal());
   }

@@ -18,7 +18,7 @@ const PAUSE_MS_MIN = 1000;
 const PAUSE_MS_MAX = 60_000;
 /** Segments from which on a base is due: a handle can name 4,096. */
 const SEGMENTS_MAX = 512;
-/** Assumed until something was measured: hashing what a restore verifies, and replaying a log. */
+/** Assumed: hashing what a restore verifies; and replaying a log, until that was measured. */
 const RESTORE_BYTES_PER_MS = 400_000;
 const REPLAY_BYTES_PER_MS = 50_000;
 
@@ -69,7 +69,6 @@ export class Materialization {
   /** Of the interval, so that tasks that began together do not materialize together. */
   #jitter = 1;
   /** Measured, in bytes a ms. */
-  restoreRate: number = RESTORE_BYTES_PER_MS;
   replayRate: number = REPLAY_BYTES_PER_MS;
   completed = 0;
   failed = 0;
@@ -91,7 +90,7 @@ export class Materialization {
 
   /** What a restore would take, in ms. */
   estimatedRecoveryMs({ baseBytes, logBytes }: LogState): number {
-    return baseBytes / this.restoreRate + logBytes / this.replayRate;
+    return baseBytes / RESTORE_BYTES_PER_MS + logBytes / this.replayRate;
   }
 
   /** Begins if it is due, and nothing is under way (M1). */

@@ -49,9 +49,6 @@ export interface LogWriterOptions {
   readonly nameOf: (id: string) => string;
 }
 
-/** Length at which a segment ends. */
-export type SegmentBytes = number;
-
 class OpenSegment implements Segment {
   readonly id: string;
   readonly number: number;
@@ -74,7 +71,7 @@ class OpenSegment implements Segment {
 interface Pending {
   readonly task: AppendTask;
   readonly isSynced: boolean;
-  readonly segmentBytes: SegmentBytes;
+  readonly segmentBytes: number;
   readonly resolve: (appended: Appended) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -96,8 +93,8 @@ export class LogWriter {
   }
 
   /**
-   * Somebody is going to append. Creates the first segment: neither a checkpoint nor a caller that blocks has to wait for it then.
-   * Resolves also if it cannot be created: the first append tells.
+   * Somebody is going to append. Creates the first segment: neither a checkpoint nor a caller that
+   * blocks has to wait for it then. Resolves also if it cannot be created: the first append tells.
    */
   async attach(): Promise<void> {
     this.#attached++;
@@ -121,8 +118,11 @@ export class LogWriter {
     return this.#options.appender.isThread;
   }
 
-  /** Appends a batch; with `isSynced` it is durable when the promise resolves. */
-  append(task: AppendTask, isSynced: boolean, segmentBytes: SegmentBytes): Promise<Appended> {
+  /**
+   * Appends a batch; with `isSynced` it is durable when the promise resolves. `segmentBytes`: length at
+   * which the segment ends.
+   */
+  append(task: AppendTask, isSynced: boolean, segmentBytes: number): Promise<Appended> {
     const isBehindCheckpoint = this.#pending.some(
       (one) => one.isSynced && one.task.progress === task.progress,
     );

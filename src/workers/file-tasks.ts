@@ -30,10 +30,12 @@ export async function verifyFile(
   return reading(request.path, context, (opened) => verifyOpened(opened, request, context));
 }
 
-async function reading<T>(
+/** `action` is for errors: what is done with the path. */
+export async function reading<T>(
   path: string,
   context: TaskContext,
   work: (file: ReadableFile) => Promise<T>,
+  action: string = "hash",
 ): Promise<T> {
   try {
     const file = await context.fileSystem.open(path);
@@ -43,7 +45,7 @@ async function reading<T>(
       await file.close();
     }
   } catch (cause) {
-    throw cause instanceof TaskStopped ? cause : typedFileError(`hash ${path}`, cause);
+    throw cause instanceof TaskStopped ? cause : typedFileError(`${action} ${path}`, cause);
   }
 }
 

@@ -7,13 +7,12 @@ import { createHash } from "node:crypto";
 import type { ReadableFile } from "../api/environment.ts";
 import { assert } from "../common/assert.ts";
 import { MIB } from "../common/units.ts";
-import { typedFileError } from "../environment/typed-error.ts";
 import { CorruptionError } from "../errors.ts";
 import { ChangeCheck } from "../format/changelog-check.ts";
 import { SegmentWalk, readBatchFrame } from "../format/changelog-walk.ts";
 import type { SegmentBatch } from "../format/changelog-walk.ts";
 import type { FrameChecksum } from "../format/frame-checksum.ts";
-import { TaskStopped } from "./tasks.ts";
+import { reading } from "./file-tasks.ts";
 import type { TaskContext, WorkerTasks } from "./tasks.ts";
 
 const PIECE_BYTES = 524_288;
@@ -31,7 +30,7 @@ export async function verifySegment(
   const { checksum } = await context.tools();
   const work = (opened: ReadableFile): Promise<WorkerTasks["verifySegment"]["response"]> =>
     verifyOpenedSegment(opened, request, checksum, context.checkStop);
-  return reading(request.path, work, context);
+  return reading(request.path, context, work, "read");
 }
 
 /** As the task, of a file that is open. */
@@ -129,7 +128,7 @@ export async function decodeChanges(
   const start = frames[0]!;
   const last = (count - 1) * FRAME_NUMBERS;
   const length = frames[last]! + frames[last + 1]! - start;
-  const stored = await reading(path, (opened) => opened.read(start, length), context);
+  const stored = await reading(path, context, (opened) => opened.read(start, length), "read");
   if (stored.length < length) throw tooShort(start + stored.length, start + length, file);
   const tools = await context.tools();
   const check = new ChangeCheck(request);
@@ -158,21 +157,4 @@ export async function decodeChanges(
   }
   // A view of more bytes than it shows would be copied with all of them.
   return { bytes: used === rawBytes ? bytes : bytes.slice(0, used), lengths, rowCounts };
-}
-
-async function reading<T>(
-  path: string,
-  work: (file: ReadableFile) => Promise<T>,
-  context: TaskContext,
-): Promise<T> {
-  try {
-    const file = await context.fileSystem.open(path);
-    try {
-      return await work(file);
-    } finally {
-      await file.close();
-    }
-  } catch (cause) {
-    throw cause instanceof TaskStopped ? cause : typedFileError(`read ${path}`, cause);
-  }
 }

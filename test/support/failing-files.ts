@@ -11,8 +11,10 @@ export interface FailingFiles {
   arm(call: FailingCall, code: string, count: number): void;
   /** The next `count` writes and syncs of segments, and creations of metadata, take a while. */
   slow(count: number): void;
-  /** The next `count` links into the directory fail. */
-  failLinks(directory: string, count: number): void;
+  /** Writes to segments wait until the returned function is called. */
+  hold(): () => void;
+  /** The next `count` links into the directory fail: with ENOSPC it is certain that they did. */
+  failLinks(directory: string, count: number, code?: "EIO" | "ENOSPC"): void;
   /** Calls that have failed so far. */
   readonly failed: number;
 }
@@ -23,7 +25,8 @@ export function failingFiles(): FailingFiles {
   const armed = new Map<FailingCall, { code: string; left: number }>();
   let failed = 0;
   let slowLeft = 0;
-  let links = { directory: "", left: 0 };
+  let held: Promise<void> = Promise.resolve();
+  let links = { directory: "", left: 0, code: "EIO" };
   const pause = async (): Promise<void> => {
     if (slowLeft === 0) return;
     slowLeft--;
@@ -41,6 +44,7 @@ export function failingFiles(): FailingFiles {
     write: async (bytes) => {
       if (isSegment()) {
         check("write", file.path);
+        await held;
         await pause();
       }
       await file.write(bytes);
@@ -73,7 +77,7 @@ export function failingFiles(): FailingFiles {
           if (path.includes("/metadata/")) await pause();
           if (links.left > 0 && path.startsWith(links.directory)) {
             links.left--;
-            throw Object.assign(new Error("EIO: link"), { code: "EIO" });
+            throw Object.assign(new Error(`${links.code}: link`), { code: links.code });
           }
           await target.link(existing, path);
         };
@@ -87,8 +91,13 @@ export function failingFiles(): FailingFiles {
     slow: (count) => {
       slowLeft = count;
     },
-    failLinks: (directory, count) => {
-      links = { directory, left: count };
+    hold: () => {
+      let release = (): void => undefined;
+      held = new Promise((resolve) => (release = resolve));
+      return () => release();
+    },
+    failLinks: (directory, count, code = "EIO") => {
+      links = { directory, left: count, code };
     },
     arm: (call, code, count) => armed.set(call, { code, left: count }),
     get failed() {
