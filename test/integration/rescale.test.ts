@@ -21,7 +21,7 @@ import { keyGroupOf } from "../../src/common/key-group.ts";
 import { hashKeyPayload, encodeKeyPayload, keyTagOf } from "../../src/format/key-codec.ts";
 import { busyChangelog } from "../support/busy-changelog.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
-import { isLong } from "../support/long-tests.ts";
+import { isLong, sample } from "../support/long-tests.ts";
 
 const groups = 32;
 const keyCount = 3000;
@@ -231,7 +231,7 @@ const subjects: [string, Partial<KeyedStateBackendOptions>][] = [
   ["memory", { backend: "memory", memoryBudgetBytes: 64 * MIB }],
 ];
 
-describe.each(subjects)("rescaling the %s backend", (_name, options) => {
+describe.each(sample(subjects, 2))("rescaling the %s backend", (_name, options) => {
   test("a chain of parallelisms loses no row, and no foreign one comes back", async () => {
     const job = new RescaleJob(temporaryDirectory(), options);
     await job.open(2);

@@ -187,7 +187,7 @@ describe("a savepoint", () => {
 
   test("of an empty job is empty", async () => {
     const place = new Place();
-    for (const kind of ["lsm", "memory", "changelog"] as const) {
+    for (const kind of sample(["lsm", "memory", "changelog"] as const, 2)) {
       for (const format of ["canonical", "native"] as const) {
         const first = await place.open(kind, "latest-or-new");
         const path = place.path(`${kind}-${format}`);

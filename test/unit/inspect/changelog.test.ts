@@ -34,6 +34,7 @@ import {
 } from "../../support/inspected-job.ts";
 import { sample } from "../../support/long-tests.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
+import { sample } from "../../support/long-tests.ts";
 
 interface Made {
   readonly folder: string;
@@ -203,12 +204,13 @@ describe("a checkpoint with a log", () => {
     await job.close();
   });
 
-  for (const [what, options] of [
+  const conversions = [
     ["canonical rows", { format: "canonical" }],
     ["tables", { format: "native", backend: "lsm" }],
     ["another number of key groups", { format: "native", backend: "lsm", keyGroups: 40 }],
     ["a dump", { format: "native", backend: "memory" }],
-  ] as const) {
+  ] as const;
+  for (const [what, options] of sample(conversions, 2)) {
     test(`is converted to ${what}`, async () => {
       const { directory, expected } = await once;
       const folder = temporaryDirectory();
