@@ -34,7 +34,6 @@ import {
 } from "../../support/inspected-job.ts";
 import { sample } from "../../support/long-tests.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
-import { sample } from "../../support/long-tests.ts";
 
 interface Made {
   readonly folder: string;
