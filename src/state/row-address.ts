@@ -1,11 +1,18 @@
-// Where a state's rows for the current key (and namespace) are: builds row keys. Hot.
+// Where a state's rows for the current key (and namespace) are: builds row keys. Hot. A namespace that
+// is a number is kept as words of the row key, and encoded only where somebody asks for its bytes.
 import type { Key } from "../api/state.ts";
 import { assert } from "../common/assert.ts";
-import { murmurBytes } from "../common/murmur3.ts";
+import { murmurBytes, murmurFinish, murmurStep } from "../common/murmur3.ts";
 import { InvalidArgumentError } from "../errors.ts";
-import { RowPart } from "../format/key-codec.ts";
+import { KeyTag, RowPart } from "../format/key-codec.ts";
 import { RowKey } from "../memory/row-key.ts";
 import { type KeyContext, encodeNamespace } from "./key-context.ts";
+
+/** Tag and payload of a namespace that is a number. */
+const NUMBER_NAMESPACE_BYTES = 9;
+
+const number = new DataView(new ArrayBuffer(8));
+const numberWords = new Int32Array(number.buffer);
 
 export class RowAddress {
   /** Row key made by `root` or `node`. */
@@ -19,8 +26,15 @@ export class RowAddress {
   private readonly _ownRow: RowKey | undefined;
   private readonly _nodeRow: RowKey = new RowKey();
   private readonly _hasNamespaces: boolean;
+  /** Undefined if none is set, or if it is a number whose bytes nobody asked for. */
   private _namespace: Uint8Array | undefined = undefined;
   private _namespaceHash = 0;
+  /** The namespace if it was set as a number, else NaN. */
+  private _number = Number.NaN;
+  /** Its tag and payload, as little-endian words, zero-padded. */
+  private _word0 = 0;
+  private _word1 = 0;
+  private _word2 = 0;
 
   constructor(context: KeyContext, name: string, stateId: number, hasNamespaces: boolean) {
     this._context = context;
@@ -43,8 +57,25 @@ export class RowAddress {
         `state "${this._name}" was declared without namespaces: declare it with namespaces: true`,
       );
     }
-    this._namespace = encodeNamespace(namespace);
-    this._namespaceHash = namespaceHash(murmurBytes(0, this._namespace));
+    if (typeof namespace !== "number") this.restoreNamespace(encodeNamespace(namespace));
+    else if (namespace !== this._number) this._setNumber(namespace);
+  }
+
+  /** The bytes of format/key-codec.ts, without an allocation; a property test compares them. */
+  private _setNumber(namespace: number): void {
+    if (Number.isNaN(namespace)) encodeNamespace(namespace); // Throws, with the reason.
+    number.setFloat64(0, namespace + 0); // -0 + 0 is 0.
+    const first = numberWords[0]!; // Big-endian bytes in a little-endian word, as in a row key.
+    const flip = (first << 24) >> 31;
+    const high = first ^ (flip | 0x80);
+    const low = numberWords[1]! ^ flip;
+    this._word0 = KeyTag.number | (high << 8);
+    this._word1 = (high >>> 24) | (low << 8);
+    this._word2 = low >>> 24;
+    const hash = murmurStep(murmurStep(murmurStep(0, this._word0), this._word1), this._word2);
+    this._namespaceHash = namespaceHash(murmurFinish(hash, 12));
+    this._number = namespace;
+    this._namespace = undefined;
     this._context.epochs.advance();
   }
 
@@ -59,11 +90,13 @@ export class RowAddress {
 
   /** The namespace's bytes: part of what a value of another namespace must not be mixed with. */
   get namespace(): Uint8Array | undefined {
+    if (!Number.isNaN(this._number)) this._namespace ??= encodeNamespace(this._number);
     return this._namespace;
   }
 
   restoreNamespace(namespace: Uint8Array | undefined): void {
     this._namespace = namespace;
+    this._number = Number.NaN;
     if (namespace !== undefined) {
       this._namespaceHash = namespaceHash(murmurBytes(0, namespace));
     }
@@ -74,12 +107,16 @@ export class RowAddress {
   root(): RowKey {
     const context = this._context;
     if (!context.isSet) this._refuse();
-    context.materialize();
     const row = this._ownRow ?? context.row;
     const { words } = row;
     let hash = context.hash ^ this.seed;
-    if (this._ownRow !== undefined) hash = this._addNamespace(row, hash);
-    else row.length = context.length;
+    if (this._ownRow !== undefined) {
+      hash = Math.imul(hash, this._namespaceHash);
+      this._addNamespace(row);
+    } else {
+      context.materialize();
+      row.length = context.length;
+    }
     words[0] = context.groupWord | this.stateHigh;
     words[1] = context.tagWord | this.stateLow;
     row.hash = spread(hash);
@@ -87,19 +124,30 @@ export class RowAddress {
     return row;
   }
 
-  private _addNamespace(row: RowKey, hash: number): number {
+  private _addNamespace(row: RowKey): void {
     const context = this._context;
-    const namespace = this._namespace;
+    if (context.isShort && this._number === this._number) {
+      const { words } = row;
+      words[2] = context.high;
+      words[3] = context.low;
+      words[4] = this._word0;
+      words[5] = this._word1;
+      words[6] = this._word2;
+      words[7] = 0;
+      row.length = context.length + NUMBER_NAMESPACE_BYTES;
+      return;
+    }
+    const { namespace } = this;
     if (namespace === undefined) {
       throw new InvalidArgumentError(
         `state "${this._name}" has namespaces: call setCurrentNamespace first`,
       );
     }
+    context.materialize();
     row.u8.set(context.row.u8.subarray(8, context.length), 8);
     row.u8.set(namespace, context.length);
     row.length = context.length + namespace.length;
     row.pad();
-    return Math.imul(hash, this._namespaceHash);
   }
 
   /** Makes `row` a node row of the collection whose root `root` addresses. */

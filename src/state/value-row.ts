@@ -11,7 +11,7 @@ import { copyBytes } from "../memory/copy-bytes.ts";
 import type { ChunkLedger } from "../memory/chunk-ledger.ts";
 import type { RowIndex } from "../memory/row-index.ts";
 import { wrongLength } from "./byte-sink.ts";
-import type { KeyContext } from "./key-context.ts";
+import { KeyContext } from "./key-context.ts";
 import { spread } from "./row-address.ts";
 import { f64, i64 } from "./serializers.ts";
 import { BufferedState, type StateHost, checkValueBytes } from "./state-core.ts";
@@ -37,9 +37,13 @@ const SHORT_VALUE_UNITS = 4;
 const NUMBER_BYTES = 8;
 const PLAIN_SHORT_VALUE: number = 16 | (RowKind.value << ROW_HEADER_SHIFT);
 
+/** For states with namespaces, whose row keys take more: no key is ever set in it. */
+const NEVER_SHORT = new KeyContext({ max: 1, first: 0, last: 0 });
+
 export abstract class ValueRowState<T> extends BufferedState {
   private readonly _serializer: Serializer<T>;
   private readonly _form: number;
+  /** Where the rows are found whose keys take 16 bytes. */
   private readonly _context: KeyContext;
   private readonly _epochs: Epochs;
   private readonly _index: RowIndex;
@@ -62,7 +66,7 @@ export abstract class ValueRowState<T> extends BufferedState {
     const isF64 = (serializer as unknown) === f64;
     const isI64 = (serializer as unknown) === i64;
     this._form = isF64 ? FORM_F64 : isI64 ? FORM_I64 : FORM_SERIALIZED;
-    this._context = host.context;
+    this._context = schema.namespaces ? NEVER_SHORT : host.context;
     this._epochs = host.context.epochs;
     this._index = host.buffer.index;
     this._ledger = host.buffer.ledger;
