@@ -120,7 +120,12 @@ export class RowState {
     }
   }
 
-  /** The same, evenly over a time. */
+  /** Rewrites one row. */
+  async changeRow(key: number): Promise<void> {
+    await this.#write(key, ++this.#version);
+  }
+
+  /** As `change`, evenly over a time. */
   async changeEvenly(count: number, overMs: number): Promise<void> {
     const start = performance.now();
     const slices = Math.max(1, Math.floor(overMs / 2));
@@ -203,7 +208,8 @@ async function load(directory: string, rows: Rows): Promise<string> {
   return join(directory, "checkpoints");
 }
 
-function keysByGroup(count: number): Int32Array {
+/** The numbers below `count`, key group by key group: LevelDB need not merge what it gets in order. */
+export function keysByGroup(count: number): Int32Array {
   const groupOf = new Uint8Array(count);
   const starts = new Int32Array(keyGroups + 1);
   for (let key = 0; key < count; key++) {

@@ -7,7 +7,6 @@ const meanGapMs = 1;
 /** Share of events that come late, and by how much at most. */
 const lateShare = 0.02;
 const lateAtMostMs = 3;
-/** Drawn once, then taken again in another order of keys. */
 const drawnKeys = 1_000_000;
 
 export class Events {
@@ -24,11 +23,10 @@ export class Events {
   /** No later event is older. */
   watermarkMs = 0;
 
-  constructor(keyCount: number, popularity: Popularity) {
+  /** So many keys are drawn; then the same ones come again. */
+  constructor(keyCount: number, popularity: Popularity, draws: number = drawnKeys) {
     this.#keys =
-      popularity === "uniform"
-        ? shuffled(keyCount, 0, 42)
-        : zipfNumbers(keyCount, drawnKeys, 0.99, 50);
+      popularity === "uniform" ? shuffled(keyCount, 0, 42) : zipfNumbers(keyCount, draws, 0.99, 50);
   }
 
   next(): void {

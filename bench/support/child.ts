@@ -5,10 +5,13 @@ import { fileURLToPath } from "node:url";
 interface Reply {
   readonly value?: unknown;
   readonly error?: string;
+  /** How far a call is that goes on. */
+  readonly progress?: number;
 }
 
 export class Child {
   readonly #process: ChildProcess;
+  onProgress: ((done: number) => void) | undefined;
   #waiting: { resolve(value: unknown): void; reject(error: Error): void } | undefined;
 
   /** `module` is a compiled file, as a URL. */
@@ -17,7 +20,10 @@ export class Child {
       execArgv: [...nodeFlags],
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
-    this.#process.on("message", (reply: Reply) => this.#answered(reply));
+    this.#process.on("message", (reply: Reply) => {
+      if (reply.progress === undefined) this.#answered(reply);
+      else this.onProgress?.(reply.progress);
+    });
     this.#process.on("exit", (code, signal) =>
       this.#answered({ error: `the child process ended (${signal ?? code})` }),
     );
@@ -36,6 +42,13 @@ export class Child {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const ended = new Promise((resolve) => this.#process.once("exit", resolve));
     this.#process.disconnect();
+    await ended;
+  }
+
+  /** As a crash would end it. */
+  async kill(): Promise<void> {
+    const ended = new Promise((resolve) => this.#process.once("exit", resolve));
+    this.#process.kill("SIGKILL");
     await ended;
   }
 

@@ -11,24 +11,57 @@ export interface Arguments {
   readonly only: readonly string[] | undefined;
 }
 
+/** Arguments of a command with options of its own, which are numbers. */
+export interface NumberArguments extends Arguments {
+  /** Throws, as for any wrong argument, by ending the process. */
+  number(name: string, byDefault: number, min: number, max: number): number;
+}
+
 /**
  * Reads the arguments; prints the help, or what is wrong with them, and ends the process. With
  * `measures`, only those may be asked for, and there is no `--minutes`.
  */
 export function readArguments(help: string, measures?: readonly string[]): Arguments {
   try {
-    const read = parse(help);
+    const read = parse(help, []);
     if (measures !== undefined) refuseUnknown(read, measures);
     return read;
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${help}`);
-    process.exit(2);
+    return refuse(error instanceof Error ? error.message : String(error), help);
   }
 }
 
-function parse(help: string): Arguments {
+/** As `readArguments`, with `--minutes`, without `--only`, and with these options. */
+export function readOptions(help: string, names: readonly string[]): NumberArguments {
+  try {
+    const read = parse(help, names);
+    if (read.only !== undefined) throw new RangeError("Unknown option '--only'");
+    const number: NumberArguments["number"] = (name, byDefault, min, max) => {
+      const text = read.texts[name];
+      if (text === undefined) return byDefault;
+      const value = Number(text);
+      if (value >= min && value <= max) return value;
+      return refuse(`--${name} must be from ${min} to ${max}, got ${text}`, help);
+    };
+    return { ...read, number };
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error), help);
+  }
+}
+
+/** Ends the process: the arguments are not ones that it can do something with. */
+export function refuse(message: string, help = ""): never {
+  process.stderr.write(`${message}\n${help === "" ? "" : `\n${help}`}`);
+  process.exit(2);
+}
+
+type Parsed = Arguments & { readonly texts: Readonly<Record<string, string | undefined>> };
+
+function parse(help: string, names: readonly string[]): Parsed {
+  const own = Object.fromEntries(names.map((name) => [name, { type: "string" as const }]));
   const { values } = parseArgs({
     options: {
+      ...own,
       json: { type: "boolean", default: false },
       quick: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
@@ -44,7 +77,14 @@ function parse(help: string): Arguments {
   if (minutes !== undefined && !(minutes > 0 && minutes <= 1440)) {
     throw new RangeError(`--minutes must be above 0 and at most 1440, got ${values.minutes}`);
   }
-  return { json: values.json, quick: values.quick, minutes, only: values.only?.split(",") };
+  const texts = values as Readonly<Record<string, unknown>>;
+  return {
+    json: values.json,
+    quick: values.quick,
+    minutes,
+    only: values.only?.split(","),
+    texts: Object.fromEntries(names.map((name) => [name, texts[name] as string | undefined])),
+  };
 }
 
 function refuseUnknown({ minutes, only }: Arguments, measures: readonly string[]): void {
@@ -99,10 +139,14 @@ export function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
 }
 
-/** A directory of this run, removed at its end. On a real disk: VARVE_BENCH_DIR or the current one. */
+/** Where scratch files go. On a real disk: VARVE_BENCH_DIR or the current directory. */
+export function scratchParent(): string {
+  return process.env["VARVE_BENCH_DIR"] ?? process.cwd();
+}
+
+/** A directory of this run, removed at its end. */
 export async function withScratch<R>(body: (directory: string) => Promise<R>): Promise<R> {
-  const parent = process.env["VARVE_BENCH_DIR"] ?? process.cwd();
-  const directory = await mkdtemp(join(parent, "dist-bench-scratch-"));
+  const directory = await mkdtemp(join(scratchParent(), "dist-bench-scratch-"));
   try {
     return await body(directory);
   } finally {

@@ -26,6 +26,8 @@ export interface ContestPlan {
   readonly repetitions: number;
   /** About what a repetition of the slowest takes. */
   readonly slowestMs: number;
+  /** Made before anything counts, so that caches and files have their steady shape. @defaultValue 0 */
+  readonly warmUpCalls?: number | undefined;
 }
 
 const trialCalls = 2000;
@@ -56,12 +58,15 @@ export async function contest(
 /** Doubles a trial, which is also the warm-up, until the slowest takes long enough. */
 async function callsOfRepetition(
   contestants: readonly Contestant[],
-  { label, slowestMs }: ContestPlan,
+  { label, slowestMs, warmUpCalls = 0 }: ContestPlan,
 ): Promise<number> {
+  for (const { name, child } of contestants) {
+    progress(`${label}: ${name}, warming up`);
+    if (warmUpCalls > 0) await child.call<Timing>("run", warmUpCalls);
+  }
   for (let calls = trialCalls; ; calls *= 2) {
     let slowest = 0;
-    for (const { name, child } of contestants) {
-      progress(`${label}: ${name}, warming up`);
+    for (const { child } of contestants) {
       const { ms } = await child.call<Timing>("run", calls);
       slowest = Math.max(slowest, ms);
     }

@@ -38,6 +38,11 @@ function endOf(bucket: number): number {
   return ((bucket % 64) + 64 + 1) * 2 ** shift;
 }
 
+/** What latencies are recorded in. */
+export interface LatencySink {
+  record(ms: number): void;
+}
+
 export interface OpenLoop {
   readonly recordsPerMs: number;
   readonly durationMs: number;
@@ -46,7 +51,7 @@ export interface OpenLoop {
   /** Between two slices of records, in a turn of its own. What it awaits holds records up. */
   readonly between: () => Promise<void>;
   /** Which histogram the records of a piece go to: they were to start at `intendedMs`, and are done. */
-  readonly histogramOf: (intendedMs: number, doneMs: number) => LatencyHistogram;
+  readonly histogramOf: (intendedMs: number, doneMs: number) => LatencySink;
   /** Milliseconds that never go back. @defaultValue performance.now */
   readonly now?: (() => number) | undefined;
 }
