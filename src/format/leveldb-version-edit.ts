@@ -61,7 +61,7 @@ export function encodeVersionEdit(edit: VersionEdit): Uint8Array {
   };
   if (edit.comparator !== undefined) {
     number(Tag.comparator);
-    prefixed(Buffer.from(edit.comparator));
+    prefixed(Buffer.from(edit.comparator, "latin1"));
   }
   field(Tag.logNumber, edit.logNumber);
   field(Tag.prevLogNumber, edit.prevLogNumber);

@@ -95,6 +95,11 @@ describe("a version edit", () => {
     }
   });
 
+  test("gives back a comparator of any bytes", () => {
+    const bytes = Buffer.from("0104ff00c3bf", "hex");
+    assert.deepEqual(Buffer.from(encodeVersionEdit(decodeVersionEdit(bytes, "m", 6))), bytes);
+  });
+
   test("takes a last sequence of 2^53-1 and refuses a greater one", () => {
     const max = { ...edit, lastSequence: Number.MAX_SAFE_INTEGER };
     const bytes = encodeVersionEdit(max);
