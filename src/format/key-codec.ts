@@ -83,8 +83,12 @@ export function stateIdOf(name: string): number {
 export function decodeKey(bytes: Uint8Array, cursor: Cursor): Key {
   const tag = bytes[cursor.offset++];
   switch (tag) {
-    case KeyTag.number:
-      return decodeNumber(take(bytes, cursor, 8));
+    case KeyTag.number: {
+      const key = decodeNumber(take(bytes, cursor, 8));
+      // No key is encoded so: it would be a row that nobody finds under the key it decodes to.
+      if (Number.isNaN(key) || Object.is(key, -0)) throw cut(cursor.offset);
+      return key;
+    }
     case KeyTag.bigint:
       return decodeBigint(bytes, cursor);
     case KeyTag.string:
@@ -177,8 +181,10 @@ function decodeBigint(bytes: Uint8Array, cursor: Cursor): bigint {
   const isNegative = lead < 128;
   const length = isNegative ? 127 - lead : lead - 128;
   if (length > BIGINT_MAGNITUDE_BYTES_MAX || (isNegative && length === 0)) throw cut(cursor.offset);
+  const digits = take(bytes, cursor, length);
+  if (digits[0] === (isNegative ? 0xff : 0)) throw cut(cursor.offset); // As long as it must be.
   let magnitude = 0n;
-  for (const byte of take(bytes, cursor, length)) {
+  for (const byte of digits) {
     magnitude = (magnitude << 8n) | BigInt(isNegative ? byte ^ 0xff : byte);
   }
   return isNegative ? -magnitude : magnitude;

@@ -70,6 +70,16 @@ describe("a key", () => {
     assert.throws(unknown, { code: "VARVE_UNSUPPORTED_FORMAT" });
   });
 
+  test("spelt as no writer spells one is refused: nobody would find its row", () => {
+    const negativeZero = "10 7f ff ff ff ff ff ff ff";
+    const notNumbers = ["10 ff f8 00 00 00 00 00 00", "10 00 00 00 00 00 00 00 00"];
+    const longBigints = ["20 81 00", "20 82 00 05", "20 7e ff", "20 7d ff 05"];
+    for (const text of [negativeZero, ...notNumbers, ...longBigints]) {
+      const bytes = Buffer.from(text.replaceAll(" ", ""), "hex");
+      assert.throws(() => decodeKey(bytes, { offset: 0 }), { code: "VARVE_CORRUPTION" }, text);
+    }
+  });
+
   test("of bytes is a copy, also of a Buffer, whose slice would be a view", () => {
     const key = Uint8Array.of(1, 2, 3);
     const stored = Buffer.from([keyTagOf(key), ...encodeKeyPayload(key)]);
