@@ -46,7 +46,11 @@ export interface ListRows {
 export function readAppliedChange(row: Uint8Array): number {
   const view = new DataView(row.buffer, row.byteOffset, row.byteLength);
   if (row.length < LIST_PACKED_HEADER_BYTES) throw cut();
-  return view.getUint32(1, true) + view.getUint32(5, true) * 4_294_967_296;
+  const change = view.getUint32(1, true) + view.getUint32(5, true) * 4_294_967_296;
+  if (change > Number.MAX_SAFE_INTEGER) {
+    throw new CorruptionError("a list is of an impossible change", "row", 1);
+  }
+  return change;
 }
 
 export function writeAppliedChange(row: Uint8Array, change: number): void {
@@ -142,6 +146,7 @@ export function mergeAppends(
   const added = concatenate(fresh.map((append) => append.elements));
   if (root === undefined || kind === RowKind.listPacked) {
     const before = root?.subarray(LIST_PACKED_HEADER_BYTES) ?? new Uint8Array(0);
+    if (root !== undefined && before.length === 0) throw cut(); // L1
     return listRows(change, concatenate([before, added]));
   }
   if (kind !== RowKind.listDirectory) {

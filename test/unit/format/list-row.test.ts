@@ -98,6 +98,16 @@ describe("list rows", () => {
 });
 
 describe("merging appends", () => {
+  test("refuses a stored list that is empty, or of a change that no number counts", () => {
+    const elements = run(1, 10, 1);
+    const stale = [{ changeNumber: 3, elements }];
+    const empty = encodePackedList(7, new Uint8Array(0));
+    assert.throws(() => mergeAppends(empty, stale), { code: "VARVE_CORRUPTION" });
+    const impossible = encodePackedList(0, elements);
+    impossible[8] = 0xff;
+    assert.throws(() => mergeAppends(impossible, stale), { code: "VARVE_CORRUPTION" });
+  });
+
   test("applies each once, whatever was applied before", () => {
     const [a, b, c] = [run(3, 10, 1), run(3, 10, 2), run(3, 10, 3)];
     const appends = [
