@@ -2,6 +2,9 @@
 import type { Serializer } from "../api/serializer.ts";
 import { CorruptionError, InvalidArgumentError } from "../errors.ts";
 
+/** Elements that take no bytes are not bounded by them: damage must not make an array without end. */
+const EMPTY_ELEMENTS_MAX = 65_536;
+
 /** What a serializer holds. */
 export type SerializedBy<S> = S extends Serializer<infer T> ? T : never;
 
@@ -75,13 +78,16 @@ export function array<T>(element: Serializer<T>): Serializer<T[]> {
       if (!Array.isArray(value)) {
         throw new InvalidArgumentError(`an array was expected, got ${String(value)}`);
       }
+      if (element.fixedBytes === 0 && value.length > EMPTY_ELEMENTS_MAX) {
+        throw new InvalidArgumentError(`an array has more than ${EMPTY_ELEMENTS_MAX} elements`);
+      }
       sink.varint(value.length);
       for (const item of value) sink.value(element, item);
     },
     deserialize(source) {
       const count = source.varint();
       // Every element takes a byte at least, unless it is fixed to none: no allocation by claim.
-      if (count > source.remaining && element.fixedBytes !== 0) {
+      if (count > (element.fixedBytes === 0 ? EMPTY_ELEMENTS_MAX : source.remaining)) {
         throw new CorruptionError("a stored array is longer than its bytes", "value", 0);
       }
       const values: T[] = [];

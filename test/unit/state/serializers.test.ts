@@ -120,6 +120,8 @@ describe("serializers", () => {
       [json<unknown>(), "7b"],
       [v8<unknown>(), "ff"],
       [array(utf8) as Serializer<unknown>, "ffffffff0f00"],
+      // Elements that take no bytes: nothing but the count says how many there are.
+      [array(tuple()) as Serializer<unknown>, "ffffffff0f"],
       [struct({ a: utf8 }) as Serializer<unknown>, "0561"],
     ];
     for (const [serializer, hex] of wrong) {
