@@ -1,0 +1,6 @@
+// All parts, in the order in which they run.
+import { fuzz } from "./fuzz/fuzz.ts";
+import { mutants } from "./mutants/mutants.ts";
+import type { Part } from "./part.ts";
+
+export const parts: readonly Part[] = [fuzz, mutants];

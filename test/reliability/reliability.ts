@@ -1,0 +1,31 @@
+// npm run reliability -- [PART] --json
+import { readArguments } from "./arguments.ts";
+import { reportOf } from "./ledger.ts";
+import { parts } from "./parts.ts";
+import { runPart } from "./run-part.ts";
+
+const options = readArguments(parts);
+
+function print(object: Readonly<Record<string, unknown>>): void {
+  const text = options.json
+    ? JSON.stringify(object)
+    : Object.entries(object)
+        .map(
+          ([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`,
+        )
+        .join("  ");
+  process.stdout.write(`${text}\n`);
+}
+
+if (options.part === "report") {
+  for (const line of reportOf(parts)) print({ ...line });
+} else {
+  let isBroken = false;
+  for (const part of parts) {
+    if (options.part !== undefined && options.part !== part.name) continue;
+    const report = await runPart(part, options);
+    print(report);
+    isBroken ||= report.ok === false;
+  }
+  process.exit(isBroken ? 1 : 0); // A trial that is stuck would hold the process.
+}
