@@ -31,6 +31,9 @@ const pieces: readonly string[] = [
   "e0",
 ];
 
+const marks: Uint8Array = Buffer.from(",:[]{}");
+const spellings: readonly string[] = [" ", ".0", "e0", "\n"];
+
 type Change = (bytes: Uint8Array, random: Random, other: Uint8Array) => Uint8Array;
 
 const changes: readonly Change[] = [
@@ -78,6 +81,13 @@ const changes: readonly Change[] = [
     const varint = Uint8Array.from({ length: 1 + random(9) }, () => 0x80 | random(128));
     varint[varint.length - 1]! &= 0x7f;
     return inserted(bytes, random(bytes.length + 1), varint);
+  },
+  (bytes, random) => {
+    // Beside a mark of JSON: another spelling of the same.
+    let at = random(bytes.length);
+    while (at < bytes.length && !marks.includes(bytes[at]!)) at++;
+    const spelling = spellings[random(spellings.length)]!;
+    return inserted(bytes, Math.min(at, bytes.length), Buffer.from(spelling));
   },
   (bytes, random, other) => {
     const at = random(bytes.length);
