@@ -1,6 +1,7 @@
 // All parts, in the order in which they run.
+import { bitflip } from "./bitflip/bitflip.ts";
 import { fuzz } from "./fuzz/fuzz.ts";
 import { mutants } from "./mutants/mutants.ts";
 import type { Part } from "./part.ts";
 
-export const parts: readonly Part[] = [fuzz, mutants];
+export const parts: readonly Part[] = [fuzz, bitflip, mutants];
