@@ -31,7 +31,7 @@ export async function openChangelogTier(opening: ChangelogOpening): Promise<Chan
   const { options, host, lsm, tier, shareBytes } = opening;
   const { environment, buffer, status, keyGroups, changeNumberBase, schemas, pin, discard } = tier;
   const writer = await host.logWriter(options.checkpointStorage);
-  await writer.attach();
+  await writer.attach(); //# fail point: changelog.attached
   return new ChangelogTier({
     environment,
     buffer,
@@ -90,7 +90,7 @@ export async function replayLogs(
   const startMs = environment.clock.monotonicMs();
   let bytes = 0;
   for (const { handle, log } of logs) {
-    await new LogReplay(target, keyGroups, changeNumberBase, handle).run(log);
+    await new LogReplay(target, keyGroups, changeNumberBase, handle).run(log); //# fail point: changelog.handle-replayed
     bytes += log.logBytes;
   }
   const ms = environment.clock.monotonicMs() - startMs;

@@ -218,7 +218,7 @@ export class ChangelogTier implements Tier {
     const chain = attempt.chain!;
     const startMs = clock.monotonicMs();
     try {
-      const appended = await raceAbort(appending, signal);
+      const appended = await raceAbort(appending, signal); //# fail point: changelog.appended
       const appendedMs = clock.monotonicMs() - startMs;
       await lsm.verified(signal);
       if (attempt.isGivenUp) throw new CheckpointAbortedError(cut.checkpointId, "superseded");

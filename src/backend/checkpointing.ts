@@ -152,8 +152,8 @@ export class Checkpointing {
   ): Promise<CompletedCheckpoint> {
     const before = this.#turn;
     const committed = (async () => {
-      const snapshot = await captured;
-      await before;
+      const snapshot = await captured; //# fail point: checkpoint.captured
+      await before; //# fail point: checkpoint.turn-came
       // From here on the checkpoint may become durable: it is no longer abortable.
       this.#requireWanted(checkpointId, snapshot, signal);
       const commitMs = this.#environment.clock.monotonicMs();
@@ -167,7 +167,7 @@ export class Checkpointing {
       return { snapshot, result, commitMs };
     })();
     this.#turn = committed.catch(() => undefined);
-    const { snapshot, result, commitMs } = await committed;
+    const { snapshot, result, commitMs } = await committed; //# fail point: checkpoint.committed
     const { uploadedBytes, newFileIds, files, handle } = snapshot;
     const endMs = this.#environment.clock.monotonicMs();
     const pauseMs = trace.pauseMs ?? 0;

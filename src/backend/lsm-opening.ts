@@ -82,7 +82,7 @@ class LsmAssembly {
       : undefined;
     const logs = this.#openLogs();
     logs.catch(() => undefined); // Told when it is replayed, unless something else fails before.
-    const restored = await this.#buildDatabase(directory, plan, lsm.blockSizeBytes);
+    const restored = await this.#buildDatabase(directory, plan, lsm.blockSizeBytes); //# fail point: open.database-built
     const store = await LsmStore.open({
       environment: this.#parts.host.environment,
       directory,
@@ -127,8 +127,8 @@ class LsmAssembly {
       const begun = changelog;
       this.#parts.undo.add(() => begun.close());
     }
-    await this.#parts.loadRows(plan.loaded, tierTarget(buffer, tier));
-    await this.#replay(await logs, tierTarget(buffer, tier), changelog, restored);
+    await this.#parts.loadRows(plan.loaded, tierTarget(buffer, tier)); //# fail point: open.rows-loaded
+    await this.#replay(await logs, tierTarget(buffer, tier), changelog, restored); //# fail point: open.log-replayed
     return changelog ?? tier;
   }
 
@@ -169,7 +169,7 @@ class LsmAssembly {
     restored: RestoredDatabase | undefined,
   ): Promise<void> {
     const { source, options, host, changeNumberBase } = this.#parts;
-    const rate = await replayLogs(logs, target, options, changeNumberBase);
+    const rate = await replayLogs(logs, target, options, changeNumberBase); //# fail point: open.changes-applied
     const directory = this.#logDirectory;
     if (directory !== undefined) await host.environment.fileSystem.removeTree(directory);
     if (rate !== undefined) changelog?.replayedAt(rate);

@@ -61,7 +61,7 @@ export async function restoreDatabase(request: RestoreDatabaseRequest): Promise<
   let [linkedFiles, copiedFiles] = [0, 0];
   for (const [index, part] of parts.entries()) {
     const before = part.storage.stats();
-    const restored = await restorePart(request, part, String(index));
+    const restored = await restorePart(request, part, String(index)); //# fail point: restore.part-placed
     if (!part.isOwnStorage) {
       const after = part.storage.stats();
       linkedFiles += after.linkedFiles - before.linkedFiles;
@@ -79,7 +79,7 @@ export async function restoreDatabase(request: RestoreDatabaseRequest): Promise<
     }
   }
   const set = { files, lastSequence, nextFile: files.length + 1 };
-  const built = await buildDirectory(environment, directory, set, keyGroups);
+  const built = await buildDirectory(environment, directory, set, keyGroups); //# fail point: restore.directory-built
   linkedFiles += built.linkedFiles;
   copiedFiles += built.copiedFiles;
   const { fetchDirectory } = request;

@@ -246,7 +246,7 @@ export class LsmTier implements Tier {
     const { environment, storage, workers, discard } = this.#options;
     try {
       const set = await raceAbort(captured, signal);
-      await raceAbort(before, signal); // T3
+      await raceAbort(before, signal); // T3 //# fail point: tier.snapshot-turn
       await this.verified(signal);
       this.#account(set);
       // What was confirmed since the cut need not be uploaded again (T2).

@@ -135,7 +135,7 @@ export class Materialization {
     const signal = AbortSignal.any([stop.signal, status.signal]);
     signal.throwIfAborted();
     const { boundary, written } = lsm.beginBase(signal);
-    const set = await written;
+    const set = await written; //# fail point: materialization.written
     if (signal.aborted) {
       discard(set.newFileIds);
       signal.throwIfAborted();

@@ -59,11 +59,11 @@ async function open(
   undo: Undo,
 ): Promise<KeyedStateBackend> {
   const { workingDirectory, environment } = resolved;
-  const lock = await lockDirectory(environment, workingDirectory);
+  const lock = await lockDirectory(environment, workingDirectory); //# fail point: open.locked
   undo.add(() => lock.release());
-  await clearWorkingDirectory(environment, workingDirectory, resolved.localRecovery);
-  const source = await findRestoreSource(resolved);
-  const host = await obtainHost(options, environment, undo);
+  await clearWorkingDirectory(environment, workingDirectory, resolved.localRecovery); //# fail point: open.cleared
+  const source = await findRestoreSource(resolved); //# fail point: open.source-found
+  const host = await obtainHost(options, environment, undo); //# fail point: open.host-obtained
   const shareBytes = host.join();
   undo.add(() => host.leave());
   const confirmations: { tier: Tier | undefined } = { tier: undefined };
@@ -77,7 +77,7 @@ async function open(
     onConfirmed: (checkpointId) => confirmations.tier?.complete(checkpointId),
   });
   undo.add(() => store.close());
-  const local = await openLocalFiles(resolved, host.workers, undo);
+  const local = await openLocalFiles(resolved, host.workers, undo); //# fail point: open.store-opened
   const trace: RestoreTrace = {};
   if (source !== undefined) trace.checkpointId = source.restored.checkpointId;
   const assembly = new Assembly(resolved, environment, host, store, source, local, undo);
@@ -132,7 +132,7 @@ class Assembly {
     confirmations: { tier: Tier | undefined },
   ): Promise<KeyedStateBackend> {
     const isLsm = this.#options.backend === "lsm";
-    const opened = isLsm ? await this.#openLsm(shareBytes) : await this.#openMemory();
+    const opened = isLsm ? await this.#openLsm(shareBytes) : await this.#openMemory(); //# fail point: open.tier-opened
     const local = this.#local;
     local?.restored();
     const tier = local === undefined ? opened : new LocalRecoveryTier(opened, local);

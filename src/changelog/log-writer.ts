@@ -214,8 +214,8 @@ export class LogWriter {
     this.segments++;
     segment.isFile = storage.pathForAppending !== undefined;
     segment.created = (async () => {
-      const path = await storage.pathForAppending?.(nameOf(segment.id));
-      await appender.call("create", { segment: segment.number, path });
+      const path = await storage.pathForAppending?.(nameOf(segment.id)); //# fail point: changelog.segment-named
+      await appender.call("create", { segment: segment.number, path }); //# fail point: changelog.segment-created
       segment.isCreated = true;
     })();
     segment.created.catch(() => undefined); // Told by the first append.
@@ -230,7 +230,7 @@ export class LogWriter {
     try {
       const result = await written;
       segment.lengthBytes = result.lengthBytes;
-      const synced = await this.#synced(segment, result);
+      const synced = await this.#synced(segment, result); //# fail point: changelog.segment-synced
       if (synced !== undefined) segment.synced = synced;
       for (const [index, { resolve }] of group.entries()) {
         const { rowCount, lengthBytes } = result.tasks[index]!;
@@ -273,6 +273,6 @@ export class LogWriter {
     const { storage, nameOf } = this.#options;
     const unused = open.filter((one) => one.synced === undefined).map(({ id }) => nameOf(id));
     // Whoever opens the storage next removes what is left.
-    await storage.delete(unused).catch(() => undefined);
+    await storage.delete(unused).catch(() => undefined); //# fail point: changelog.unused-deleted
   }
 }

@@ -43,8 +43,8 @@ export class SegmentWriter {
 
   async #begin(file: WritableFile, header: Uint8Array, fileSystem: FileSystem): Promise<void> {
     try {
-      await file.write(header);
-      await fileSystem.syncDirectory(dirname(file.path));
+      await file.write(header); //# fail point: segment.header-written
+      await fileSystem.syncDirectory(dirname(file.path)); //# fail point: segment.directory-synced
     } catch (cause) {
       await file.close();
       throw cause;
@@ -71,17 +71,17 @@ export class SegmentWriter {
         else await this.#file.write(bytes);
       };
       for (const part of parts) {
-        if (pendingBytes + part.length > WRITE_BYTES_MAX) await flush();
+        if (pendingBytes + part.length > WRITE_BYTES_MAX) await flush(); //# fail point: segment.flushed
         pending.push(part);
         pendingBytes += part.length;
       }
-      await flush();
+      await flush(); //# fail point: segment.flushed-2
     });
   }
 
   /** SHA-256 of everything written, which is durable; or, in memory, all of it. */
   async sync(): Promise<{ readonly sha256: string; readonly bytes: Uint8Array | undefined }> {
-    await this.#orPoisoned("sync", async () => this.#file?.syncData());
+    await this.#orPoisoned("sync", async () => this.#file?.syncData()); //# fail point: segment.synced
     const sha256 = this.#hash.copy().digest("hex");
     return { sha256, bytes: this.#file === undefined ? concatenate(this.#parts) : undefined };
   }

@@ -108,7 +108,7 @@ export async function readFileList(
 export async function fetchBase(request: FetchBaseRequest): Promise<FetchedBase> {
   const { storage, pool, environment, base, directory, signal, local } = request;
   const { localPath, select = () => true, verify = () => "now" } = request;
-  const list = await readFileList(storage, pool, base, signal, local);
+  const list = await readFileList(storage, pool, base, signal, local); //# fail point: restore.list-read
   const entries: readonly ListEntry[] = list.files;
   for (const entry of entries) requireOwnGroups(entry, request.rowsOf);
   const tableOf = tableClaims(list, request.rowsOf);
@@ -116,7 +116,7 @@ export async function fetchBase(request: FetchBaseRequest): Promise<FetchedBase>
     .map((entry, index) => ({ entry, path: localPath(entry, index), table: tableOf(entry) }))
     .filter(({ entry }) => select(entry));
   const wanted = files.map(({ entry }) => entry).filter(({ id }) => local?.has(id) !== true);
-  await requireFetchSpace(storage, environment.fileSystem, directory, wanted);
+  await requireFetchSpace(storage, environment.fileSystem, directory, wanted); //# fail point: restore.space-checked
   await runBounded(files, concurrencyMax, signal, async ({ entry, path, table }, stop) => {
     const name = fileName(entry.id);
     const verification = verify(entry);
@@ -134,12 +134,12 @@ export async function fetchBase(request: FetchBaseRequest): Promise<FetchedBase>
     if (verification === "now") {
       const { lengthBytes, sha256 } = entry;
       const task = { path, lengthBytes, sha256, file: name, table };
-      await pool.submit("verifyFile", task, { signal: stop });
+      await pool.submit("verifyFile", task, { signal: stop }); //# fail point: restore.file-verified
     }
     await local?.keepFile(entry.id, path);
   });
   const behind = files.filter(({ entry }) => verify(entry) === "behind");
-  await checkTables(behind, pool, signal);
+  await checkTables(behind, pool, signal); //# fail point: restore.base-fetched
   return { list, files };
 }
 

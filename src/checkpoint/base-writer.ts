@@ -147,7 +147,7 @@ export class Upload {
   }
 
   async put(file: SharedFile, path: string, signal: AbortSignal): Promise<void> {
-    await this.#tools.storage.putFile(fileName(file.id), path, { signal });
+    await this.#tools.storage.putFile(fileName(file.id), path, { signal }); //# fail point: base.file-stored
     this.#uploadedBytes += file.lengthBytes;
   }
 
@@ -170,9 +170,9 @@ export class Upload {
 
   async putList(list: FileList): Promise<WrittenBase> {
     const { storage, pool, signal } = this.#tools;
-    const { bytes, sha256 } = await pool.submit("encodeFileList", { list }, { signal });
+    const { bytes, sha256 } = await pool.submit("encodeFileList", { list }, { signal }); //# fail point: base.list-encoded
     const fileList: SharedFile = { id: this.newId(), lengthBytes: bytes.length, sha256 };
-    await storage.putBytes(fileName(fileList.id), bytes, { signal }); // U1
+    await storage.putBytes(fileName(fileList.id), bytes, { signal }); // U1 //# fail point: base.list-stored
     this.#uploadedBytes += bytes.length;
     const files: readonly SharedFile[] = list.files;
     const totalBytes = files.reduce((sum, file) => sum + file.lengthBytes, 0);

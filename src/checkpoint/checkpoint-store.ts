@@ -90,7 +90,7 @@ interface OwnCreation {
 export async function openCheckpointStore(
   options: CheckpointStoreOptions,
 ): Promise<CheckpointStore> {
-  await options.storage.open();
+  await options.storage.open(); //# fail point: store.opened
   await loadFrameChecksum(); // Compiled now, not in the first checkpoint.
   if (options.isTask === true) return new CheckpointStore(options, emptyScan);
   return new CheckpointStore(options, await scanRetained(options.storage, options.pool));
@@ -180,7 +180,7 @@ export class CheckpointStore implements AsyncDisposable {
     this.#commits = result.then(
       async ({ completionNumber }) => {
         if (this.#hintedNumber < completionNumber) await this.#publish(completionNumber);
-        await this.#subsume();
+        await this.#subsume(); //# fail point: store.subsumed
       },
       () => undefined,
     );
@@ -244,7 +244,7 @@ export class CheckpointStore implements AsyncDisposable {
         const isThere = this.#registry.register(checkpointId, task, uses);
         assert(isThere, "R4: builds on a file that is deleted or unconfirmed");
       }
-      const number = await this.#create(request);
+      const number = await this.#create(request); //# fail point: store.created
       return await this.#complete(checkpointId, number);
     } catch (cause) {
       this.abort(
@@ -266,10 +266,10 @@ export class CheckpointStore implements AsyncDisposable {
   async #create(request: CommitRequest): Promise<number> {
     for (;;) {
       const number = this.#newestNumber + 1;
-      const bytes = await this.#encode(request, number);
+      const bytes = await this.#encode(request, number); //# fail point: store.encoded
       const mine: OwnCreation = { number, bytes, checkpointId: request.checkpointId };
-      const holder = await this.#createAt(mine);
-      await this.#checkOvertaken(number);
+      const holder = await this.#createAt(mine); //# fail point: store.metadata-created
+      await this.#checkOvertaken(number); //# fail point: store.not-overtaken
       this.#undecided = [];
       if (holder.checkpointId === request.checkpointId) return number;
       // An earlier attempt of ours has taken effect after all (C4).
@@ -326,7 +326,7 @@ export class CheckpointStore implements AsyncDisposable {
   async #complete(checkpointId: number, number: number): Promise<CommittedCheckpoint> {
     this.#confirm(checkpointId, number);
     // Where there is no hint readers have to list: what listing tells may lag behind.
-    if (this.#hintedNumber === 0) await this.#publish(number);
+    if (this.#hintedNumber === 0) await this.#publish(number); //# fail point: store.first-published
     return { completionNumber: number, location: this.#locationOf(metadataName(number)) };
   }
 

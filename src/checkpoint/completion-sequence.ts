@@ -69,7 +69,7 @@ export class CompletionSequence {
   /** Writes the hint. False if that fails: readers probe upward, but nothing may be deleted (S2). */
   async publish(number: number): Promise<boolean> {
     try {
-      await this.#storage.replace(LATEST_NAME, encodeHint(number));
+      await this.#storage.replace(LATEST_NAME, encodeHint(number)); //# fail point: sequence.hint-replaced
       return true;
     } catch {
       return false; // Counted by the caller; losing a hint loses nothing.
@@ -82,14 +82,14 @@ export class CompletionSequence {
    */
   async close(number: number, epochId: string): Promise<boolean> {
     const bytes = encodeClosed(number, epochId);
-    const creation = await this.create(number, bytes);
+    const creation = await this.create(number, bytes); //# fail point: sequence.closing
     if (creation.outcome === "failed") throw creation.cause as Error;
     if (creation.outcome === "exists" && (await this.holderOf(number, [bytes])) < 0) return false;
     if ((await this.overtakenBy(number)) !== undefined) {
       await this.withdraw(number);
       return false;
     }
-    await this.#storage.replace(LATEST_NAME, encodeHint(number)); // S2
+    await this.#storage.replace(LATEST_NAME, encodeHint(number)); // S2 //# fail point: sequence.hint-replaced-2
     return true;
   }
 

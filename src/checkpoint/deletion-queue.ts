@@ -84,9 +84,9 @@ export class DeletionQueue {
 
   async #attempt(batch: DeletionBatch): Promise<boolean> {
     try {
-      if (batch.metadata.length > 0) await this.#storage.delete(batch.metadata); // Q1
-      if (batch.files.length > 0) await this.#storage.delete(batch.files);
-      if (batch.unfinished === true) await this.#storage.removeUnfinished?.();
+      if (batch.metadata.length > 0) await this.#storage.delete(batch.metadata); // Q1 //# fail point: deletion.metadata-gone
+      if (batch.files.length > 0) await this.#storage.delete(batch.files); //# fail point: deletion.files-gone
+      if (batch.unfinished === true) await this.#storage.removeUnfinished?.(); //# fail point: deletion.unfinished-gone
       this.#deletedObjects += namesOf(batch).length;
       publishGarbageCollection({ deleted: namesOf(batch), remaining: [], error: undefined });
       return true;

@@ -46,7 +46,7 @@ export class DirectorySyncs {
   async #run(path: string, state: DirectoryState): Promise<void> {
     try {
       if (state.failure !== undefined) throw state.failure;
-      await this.#fileSystem.syncDirectory(path);
+      await this.#fileSystem.syncDirectory(path); //# fail point: storage.directory-synced
     } catch (cause) {
       if (!isPassing(cause)) state.failure = cause as Error; // Y2; EMFILE comes before the sync itself.
       throw cause;

@@ -76,7 +76,7 @@ class FileSystemStorage implements CheckpointStorage {
   async open(): Promise<void> {
     await this.#doing(`create ${this.#root}`, async () => {
       await this.#fileSystem.makeDirectory(this.#root);
-      this.#realRoot = await this.#fileSystem.realPath(this.#root);
+      this.#realRoot = await this.#fileSystem.realPath(this.#root); //# fail point: storage.root-made
       // The whole chain, since an earlier process may have created it and died before its syncs.
       for (let path = this.#realRoot; ; path = dirname(path)) {
         await this.#syncAncestor(path);
@@ -94,8 +94,8 @@ class FileSystemStorage implements CheckpointStorage {
     options?.signal?.throwIfAborted();
     await this.#doing(`store ${localPath} as ${name}`, async () => {
       const path = await this.#pathForWriting(name);
-      await this.#linkOrCopy(localPath, path);
-      await this.#fileSystem.syncFile(path); // S1
+      await this.#linkOrCopy(localPath, path); //# fail point: storage.file-linked
+      await this.#fileSystem.syncFile(path); // S1 //# fail point: storage.file-synced
       await this.#syncs.sync(dirname(path));
     });
     options?.signal?.throwIfAborted();
@@ -122,13 +122,13 @@ class FileSystemStorage implements CheckpointStorage {
       let outcome: "created" | "exists" = "created";
       try {
         await this.#writeNew(temporary, bytes);
-        await this.#fileSystem.link(temporary, path); // S2
+        await this.#fileSystem.link(temporary, path); // S2 //# fail point: storage.name-linked
       } catch (cause) {
         await this.#unlinkQuietly(temporary);
         if (systemCodeOf(cause) !== "EEXIST") throw cause;
         outcome = "exists";
       }
-      if (outcome === "created") await this.#fileSystem.unlink(temporary);
+      if (outcome === "created") await this.#fileSystem.unlink(temporary); //# fail point: storage.temporary-unlinked
       // Also if it exists: the caller will rely on that, so it must survive a power loss too.
       await this.#syncs.sync(dirname(path));
       return outcome;
@@ -141,7 +141,7 @@ class FileSystemStorage implements CheckpointStorage {
       const temporary = this.#temporaries.beside(path);
       try {
         await this.#writeNew(temporary, bytes);
-        await this.#fileSystem.rename(temporary, path); // S2
+        await this.#fileSystem.rename(temporary, path); // S2 //# fail point: storage.renamed
       } catch (cause) {
         await this.#unlinkQuietly(temporary);
         throw cause;
@@ -194,7 +194,7 @@ class FileSystemStorage implements CheckpointStorage {
       if (stat !== undefined && stat.kind !== "file") {
         throw new StorageError(`${name} is not a regular file`);
       }
-      await this.#linkOrCopy(path, localPath);
+      await this.#linkOrCopy(path, localPath); //# fail point: storage.fetched
     });
     options?.signal?.throwIfAborted();
   }
@@ -232,7 +232,7 @@ class FileSystemStorage implements CheckpointStorage {
           if (code !== "ENOENT" && code !== "ENOTDIR") failures.push(cause);
         }
       }
-      for (const directory of directories) await this.#syncs.sync(directory);
+      for (const directory of directories) await this.#syncs.sync(directory); //# fail point: storage.deleted
       if (failures.length > 0) throw failures[0];
     });
   }
@@ -294,8 +294,8 @@ class FileSystemStorage implements CheckpointStorage {
   async #writeNew(path: string, bytes: Uint8Array): Promise<void> {
     const file = await this.#fileSystem.create(path);
     try {
-      await file.write(bytes);
-      await file.sync();
+      await file.write(bytes); //# fail point: storage.bytes-written
+      await file.sync(); //# fail point: storage.bytes-synced
     } finally {
       await file.close();
     }
@@ -323,7 +323,7 @@ class FileSystemStorage implements CheckpointStorage {
     checkObjectName(name);
     const root = await this.#resolvedRoot();
     const path = join(root, name);
-    await this.#ensureDirectory(root, dirname(path));
+    await this.#ensureDirectory(root, dirname(path)); //# fail point: storage.folder-ensured
     return path;
   }
 
@@ -343,8 +343,8 @@ class FileSystemStorage implements CheckpointStorage {
   }
 
   async #createDirectory(root: string, path: string): Promise<void> {
-    await this.#ensureDirectory(root, dirname(path));
-    await this.#fileSystem.makeDirectory(path);
+    await this.#ensureDirectory(root, dirname(path)); //# fail point: storage.folder-ensured-2
+    await this.#fileSystem.makeDirectory(path); //# fail point: storage.folder-made
     // Makes sure that it is no symbolic link (S3): makeDirectory accepts one to a directory.
     const stat = await this.#fileSystem.stat(path);
     if (stat?.kind !== "directory") throw new StorageError(`${path} is not a directory`);

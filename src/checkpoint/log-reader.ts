@@ -73,7 +73,7 @@ export class LogReader {
     const { storage, environment, directory, pool, signal } = this.#options;
     const segments = handle.log?.segments ?? [];
     const missing = segments.filter(({ id }) => !this.#fetched.has(id));
-    await requireFetchSpace(storage, environment.fileSystem, directory, missing);
+    await requireFetchSpace(storage, environment.fileSystem, directory, missing); //# fail point: restore.log-space-checked
     const verified = new Map<SegmentHandle, VerifiedSegment>();
     await runBounded(segments, concurrencyMax, signal, async (segment) => {
       verified.set(segment, await this.#verify(segment));
@@ -99,7 +99,7 @@ export class LogReader {
       const path = await once(this.#fetched, id, () => this.#fetch(id));
       const request = { path, lengthBytes, sha256, file };
       const isSmall = lengthBytes <= SMALL_BYTES;
-      const found = await pool.submit("verifySegment", request, { signal, isSmall });
+      const found = await pool.submit("verifySegment", request, { signal, isSmall }); //# fail point: restore.segment-verified
       return { path, file, ...found };
     });
   }
@@ -107,7 +107,7 @@ export class LogReader {
   async #fetch(id: string): Promise<string> {
     const { storage, directory, signal } = this.#options;
     const path = join(directory, `segment-${id}`);
-    await storage.fetchFile(fileName(id), path, { signal });
+    await storage.fetchFile(fileName(id), path, { signal }); //# fail point: restore.segment-fetched
     return path;
   }
 

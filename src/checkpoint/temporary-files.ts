@@ -55,7 +55,7 @@ export class TemporaryFiles {
     const failures = new Map<string, unknown>();
     for (const path of this.#left) {
       try {
-        await this.#fileSystem.unlink(path);
+        await this.#fileSystem.unlink(path); //# fail point: temporaries.one-gone
       } catch (cause) {
         if (systemCodeOf(cause) !== "ENOENT") failures.set(path, cause); // Else its writer did it.
       }

@@ -70,7 +70,7 @@ export class BatchWriter {
     if (inFlight === undefined) return;
     this.#inFlight = undefined;
     try {
-      await inFlight;
+      await inFlight; //# fail point: drain.batch-written
     } catch (cause) {
       this.#hasFailed = true;
       throw cause;

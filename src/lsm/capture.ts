@@ -57,7 +57,7 @@ export async function captureFiles(
   if ((await fileSystem.stat(target)) !== undefined) {
     throw new InvalidArgumentError(`the capture directory ${target} exists`);
   }
-  await fileSystem.makeDirectory(target);
+  await fileSystem.makeDirectory(target); //# fail point: capture.directory-made
   try {
     return await linkLiveSet(environment, source, target, known);
   } catch (error) {
@@ -75,7 +75,7 @@ async function linkLiveSet(
   const { fileSystem } = environment;
   const outcomes = new Map<number, LinkOutcome>();
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-    const live = await source.manifest.poll();
+    const live = await source.manifest.poll(); //# fail point: capture.manifest-polled
     const isWhole = await linkMissing(environment, source.directory, target, live, known, outcomes);
     if (!isWhole) continue;
     for (const number of outcomes.keys()) {
@@ -84,7 +84,7 @@ async function linkLiveSet(
         outcomes.delete(number);
       }
     }
-    await checkSizes(environment, target, live, outcomes);
+    await checkSizes(environment, target, live, outcomes); //# fail point: capture.linked
     return describe(live, source.directory, target, outcomes);
   }
   throw new StorageError("LevelDB's files vanish faster than they can be linked");

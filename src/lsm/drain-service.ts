@@ -55,7 +55,7 @@ export class DrainService {
   async drain(request: DrainRequest): Promise<DrainResult> {
     this.#refuseIfUnusable();
     return this.#poisoning("a drain failed", async () => {
-      const result = await this.#drain.run(request, () => this.#refuseIfClosing());
+      const result = await this.#drain.run(request, () => this.#refuseIfClosing()); //# fail point: drain.done
       if (result.rows > 0) this.#isDirty = true;
       assert(request.boundary >= this.#control.drainedBoundary, "S1: boundaries went backwards");
       this.#control.drainedBoundary = request.boundary;
@@ -66,7 +66,7 @@ export class DrainService {
   async capture(directory: string, known: ReadonlySet<number>): Promise<CapturedSet> {
     this.#refuseIfUnusable();
     if (this.#isDirty) {
-      await this.#poisoning("a flush failed", () => this.#flush.flush());
+      await this.#poisoning("a flush failed", () => this.#flush.flush()); //# fail point: drain.flushed
       this.#isDirty = false;
     }
     const source = { directory: this.#directory, manifest: this.#manifest };

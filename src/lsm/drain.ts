@@ -49,7 +49,7 @@ export class Drain {
       }
       this.#writeLate(writer);
       await writer.submit();
-      await writer.settle();
+      await writer.settle(); //# fail point: drain.settled
     } finally {
       await writer.abandon();
     }

@@ -86,6 +86,6 @@ export async function openLevelDatabase(
     compression: lsm.compression,
     maxOpenFiles: lsm.maxOpenFiles,
   });
-  await database.open();
+  await database.open(); //# fail point: database.opened
   return database;
 }

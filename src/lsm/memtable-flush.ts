@@ -59,7 +59,7 @@ export class MemtableFlush {
       const wasReturned = hasReturned; // Read first: a proof after the return is the final one.
       if (await this.#isProven()) return;
       if (wasReturned) {
-        await this.#throwBackgroundError();
+        await this.#throwBackgroundError(); //# fail point: flush.not-proven-yet
         throw new StorageError("LevelDB did not bring its memtable into an SST");
       }
       await this.#environment.timers.delay(POLL_INTERVAL_MS);
@@ -81,7 +81,7 @@ export class MemtableFlush {
 
   async #isProven(): Promise<boolean> {
     const { fileSystem } = this.#environment;
-    const live: LiveSet = await this.#manifest.poll();
+    const live: LiveSet = await this.#manifest.poll(); //# fail point: flush.manifest-polled
     const newest = newestLogNumber(await fileSystem.readDirectory(this.#directory));
     if (newest === undefined || live.logNumber !== newest) return false;
     const log = await fileSystem.stat(join(this.#directory, logName(newest)));

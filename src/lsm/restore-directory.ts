@@ -55,13 +55,13 @@ export async function buildDirectory(
     if ((await fileSystem.stat(directory)) !== undefined) {
       throw new InvalidArgumentError(`the directory to restore into exists: ${directory}`);
     }
-    await fileSystem.makeDirectory(directory);
+    await fileSystem.makeDirectory(directory); //# fail point: database.directory-made
     try {
-      const restored = await linkFiles(fileSystem, directory, set.files);
+      const restored = await linkFiles(fileSystem, directory, set.files); //# fail point: database.files-linked
       const manifest = manifestName(manifestNumber);
-      await writeDurably(fileSystem, join(directory, manifest), buildManifest(whole));
+      await writeDurably(fileSystem, join(directory, manifest), buildManifest(whole)); //# fail point: database.manifest-written
       await fileSystem.syncDirectory(directory);
-      await writeDurably(fileSystem, join(directory, CURRENT_NAME), Buffer.from(`${manifest}\n`));
+      await writeDurably(fileSystem, join(directory, CURRENT_NAME), Buffer.from(`${manifest}\n`)); //# fail point: database.current-written
       await fileSystem.syncDirectory(directory);
       return restored;
     } catch (error) {

@@ -61,7 +61,7 @@ export async function verifyOpened(
   if (table !== undefined) {
     await content.begin(() => openTableVerifier(opened, table, file));
   }
-  const { sha256, lengthBytes } = await hashPieces(opened, context, content);
+  const { sha256, lengthBytes } = await hashPieces(opened, context, content); //# fail point: worker.hashed
   requireLength(lengthBytes, request.lengthBytes, file);
   if (sha256 !== request.sha256) {
     throw new CorruptionError("the SHA-256 of the file does not match", file, 0);

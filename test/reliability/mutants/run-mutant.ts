@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { buildTree } from "../build/build-tree.ts";
+import { withFailPoints } from "../build/fail-points.ts";
 import { type Mutant, patched } from "./patch.ts";
 
 export interface MutantOutcome {
@@ -15,9 +16,11 @@ export interface MutantOutcome {
 export async function runMutant(mutant: Mutant): Promise<MutantOutcome> {
   const { name, part, seed, seeds } = mutant;
   const tree = `mutants/${name}`;
-  const target = buildTree(tree, (path, source) =>
-    path === mutant.file ? patched(mutant, source) : undefined,
-  );
+  const target = buildTree(tree, (path, source) => {
+    if (path !== mutant.file) return withFailPoints(path, source);
+    const text = patched(mutant, source);
+    return withFailPoints(path, text) ?? text;
+  });
   try {
     const entry = join(target, "test/reliability/reliability.js");
     const args = [entry, part, "--json", "--seed", String(seed), "--seeds", String(seeds)];
