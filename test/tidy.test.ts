@@ -153,7 +153,7 @@ describe("documents", () => {
     const missing: string[] = [];
     for (const path of [...pages, ...sources, "README.md"]) {
       for (const [, cited = ""] of read(path).matchAll(
-        /\b((?:src|test|docs|bench)\/[\w/.-]+\.(?:ts|md|bin|txt))\b/g,
+        /(?<![\w/-])((?:src|test|docs|bench|native-bench)\/[\w/.-]+\.(?:ts|md|bin|txt))\b/g,
       )) {
         if (!existsSync(cited)) missing.push(`${path} cites ${cited}`);
       }

@@ -1,0 +1,83 @@
+// Runs benches one after the other, each in a process of its own; what they print is kept as it comes,
+// so that an interrupted run leaves what it had.
+import { spawn } from "node:child_process";
+import { closeSync, existsSync, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { progress } from "../support/command.ts";
+import type { Ending } from "./results.ts";
+
+/** In the order in which they run; `bench:restore` runs bench:registry, bench:verify and bench:savepoint. */
+export const benchNames = [
+  "state",
+  "checkpoint",
+  "changelog",
+  "rescale",
+  "restore",
+  "operators",
+  "ycsb",
+  "db",
+  "matrix",
+  "latency",
+  "recovery",
+  "amplification",
+  "rivals",
+  "memory",
+  "soak",
+  "load",
+] as const;
+export type BenchName = (typeof benchNames)[number];
+
+export interface RunPlan {
+  readonly directory: string;
+  readonly benches: readonly BenchName[];
+  readonly isQuick: boolean;
+  readonly commit: string;
+}
+
+/** Resolves to whether all could measure everything. */
+export async function runBenches(plan: RunPlan): Promise<boolean> {
+  mkdirSync(plan.directory, { recursive: true });
+  let isWhole = true;
+  for (const [i, name] of plan.benches.entries()) {
+    progress(`${name}, ${i + 1} of ${plan.benches.length}`);
+    isWhole = (await runBench(plan, name)) && isWhole;
+  }
+  return isWhole;
+}
+
+async function runBench(plan: RunPlan, name: BenchName): Promise<boolean> {
+  const path = fileURLToPath(new URL(`../${name}.js`, import.meta.url));
+  const output = join(plan.directory, `${name}.jsonl`);
+  const endingPath = join(plan.directory, `${name}.ending.json`);
+  rmSync(endingPath, { force: true });
+  const flags = ["--json", ...(plan.isQuick ? ["--quick"] : [])];
+  const start = performance.now();
+  const date = new Date().toISOString();
+  const exitCode = existsSync(path) ? await run(path, flags, output) : null;
+  const script = name === "load" ? "load" : `bench:${name}`;
+  const ending: Ending = {
+    command: `npm run ${script} -- ${flags.join(" ")}`,
+    commit: plan.commit,
+    date,
+    seconds: (performance.now() - start) / 1000,
+    exitCode,
+  };
+  writeFileSync(endingPath, `${JSON.stringify(ending)}\n`);
+  return exitCode === 0;
+}
+
+/** Its exit code; null if a signal ended it. */
+function run(path: string, flags: readonly string[], output: string): Promise<number | null> {
+  const file = openSync(output, "w");
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [path, ...flags], {
+      stdio: ["ignore", file, "inherit"],
+    });
+    child.on("error", reject);
+    child.on("exit", (code) => {
+      closeSync(file);
+      resolve(code);
+    });
+  });
+}

@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { describe, test } from "vitest";
+import { pageOf } from "../../../bench/report/page.ts";
+import { plotsOf } from "../../../bench/report/plots.ts";
+import { type BenchResult, parseLines } from "../../../bench/report/results.ts";
+import { barPlot, linePlot } from "../../../bench/report/svg.ts";
+
+const machine = {
+  cpu: "Some CPU",
+  cores: 2,
+  memoryBytes: 24e9,
+  fileSystem: "ext4",
+  node: "20.20.2",
+  kernel: "Linux 6",
+  versions: [],
+};
+
+function resultOf(name: string, lines: BenchResult["lines"], exitCode: number | null): BenchResult {
+  const ending = {
+    command: name,
+    commit: "abc",
+    date: "2026-01-01T00:00:00Z",
+    seconds: 3,
+    exitCode,
+  };
+  return { name, lines, ending };
+}
+
+function measure(id: string, ok: boolean): BenchResult["lines"][number] {
+  return { id, name: `measure ${id}`, value: 1.5, asked: ">= 2", ok, unit: "ratio" };
+}
+
+describe("the report", () => {
+  test("lists what was missed before what was reached, and counts both", () => {
+    const results = [
+      resultOf("state", [measure("A1", true), measure("A2", false), measure("A3", false)], 0),
+    ];
+    const page = pageOf({ machine, results, plots: [], rawPath: "raw" });
+    assert.match(page, /## Reached: 1 of 3/u);
+    assert.ok(page.indexOf("measure A2") < page.indexOf("measure A1"));
+    assert.ok(page.indexOf("measure A3") < page.indexOf("measure A1"));
+  });
+
+  test("says what was interrupted, and what was not run and why", () => {
+    const results = [
+      { name: "db", lines: [measure("A1", true)], ending: undefined },
+      resultOf("rivals", [{ id: "E4", name: "cold", notRun: "because there is no mvn" }], null),
+    ];
+    const page = pageOf({ machine, results, plots: [], rawPath: "raw" });
+    assert.match(page, /interrupted, 1 lines kept/u);
+    assert.match(page, /\| rivals *\| E4 cold *\| because there is no mvn/u);
+  });
+
+  test("leaves out a line that was cut, and keeps those before it", () => {
+    assert.deepEqual(parseLines('{"id":"A1"}\nnpm notice\n{"id":"A2"}\n{"id":"A'), [
+      { id: "A1" },
+      { id: "A2" },
+    ]);
+  });
+
+  test("draws no plot of what was not measured", () => {
+    assert.deepEqual(plotsOf([resultOf("matrix", [], 0)]), []);
+  });
+});
+
+describe("plots", () => {
+  test("put greater values higher, on both kinds of scale", () => {
+    for (const isLog of [true, false]) {
+      const svg = linePlot({
+        title: "a < b",
+        x: { label: "x" },
+        y: { label: "y", isLog },
+        series: [
+          {
+            name: "one",
+            points: [
+              [1, 10],
+              [2, 1000],
+            ],
+          },
+        ],
+      });
+      const points = /polyline points="([^"]+)"/u.exec(svg)![1]!.split(" ");
+      const [first, second] = points.map((point) => point.split(",").map(Number));
+      assert.ok(first![0]! < second![0]!);
+      assert.ok(first![1]! > second![1]!);
+      assert.match(svg, /a &lt; b/u);
+      assert.doesNotMatch(svg, /NaN/u);
+    }
+  });
+
+  test("stack bars without gaps", () => {
+    const svg = barPlot({
+      title: "stack",
+      y: { label: "ms" },
+      groups: ["g"],
+      isStacked: true,
+      bars: [
+        { name: "one", values: [30] },
+        { name: "two", values: [70] },
+      ],
+    });
+    const bars = [
+      ...svg.matchAll(/y="([\d.]+)" width="[\d.]+" height="([\d.]+)" fill="#[\da-f]+"><title>/gu),
+    ];
+    const [lower, upper] = bars.map(([, y, height]) => ({ y: Number(y), height: Number(height) }));
+    assert.ok(Math.abs(upper!.y + upper!.height - lower!.y) < 0.2);
+    assert.ok(Math.abs(upper!.height / lower!.height - 7 / 3) < 0.05);
+  });
+});
