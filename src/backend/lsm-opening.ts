@@ -1,5 +1,6 @@
 // Opens the lower half of an LSM backend: database, drains, changelog; restores into them.
 import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
+import { removeDirectory } from "../environment/typed-error.ts";
 import type { LocalFiles } from "../checkpoint/local-files.ts";
 import { LsmStore } from "../lsm/lsm-store.ts";
 import type { ColdTier } from "../memory/buffer-contracts.ts";
@@ -73,7 +74,7 @@ class LsmAssembly {
     this.#parts.undo.add(() => chunks.changeReservedBytes(-reserved));
     const directory = this.#parts.directories.newPath("db");
     const { fileSystem } = this.#parts.host.environment;
-    this.#parts.undo.add(() => fileSystem.removeTree(directory));
+    this.#parts.undo.add(() => removeDirectory(fileSystem, directory));
     const plan = planRestore(this.#parts.source?.parts ?? [], this.#parts.options.keyGroups.max);
     // Ahead only where nothing else takes long: before damage is found it would be started in vain.
     const isQuick = this.#parts.options.restoreVerification === "behind";
@@ -156,7 +157,7 @@ class LsmAssembly {
       .then(() => openLogs(parts, options, host, directory));
     undo.add(async () => {
       await opened.catch(() => undefined); // Told by the opening.
-      await host.environment.fileSystem.removeTree(directory);
+      await removeDirectory(host.environment.fileSystem, directory);
     });
     this.#logDirectory = directory;
     return opened;
@@ -171,7 +172,7 @@ class LsmAssembly {
     const { source, options, host, changeNumberBase } = this.#parts;
     const rate = await replayLogs(logs, target, options, changeNumberBase); //# fail point: open.changes-applied
     const directory = this.#logDirectory;
-    if (directory !== undefined) await host.environment.fileSystem.removeTree(directory);
+    if (directory !== undefined) await removeDirectory(host.environment.fileSystem, directory);
     if (rate !== undefined) changelog?.replayedAt(rate);
     const log = resumableLog(options, source, restored);
     if (log !== undefined) changelog?.resume(log, target.buffer.seal());
@@ -197,7 +198,7 @@ class LsmAssembly {
     if (made.length === 0 && verification === "behind") {
       const fetchDirectory = await this.#parts.directories.makeFetch();
       this.#parts.undo.add(() =>
-        this.#parts.host.environment.fileSystem.removeTree(fetchDirectory),
+        removeDirectory(this.#parts.host.environment.fileSystem, fetchDirectory),
       );
       return restoreDatabase({ ...request, fetchDirectory });
     }

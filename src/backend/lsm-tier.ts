@@ -4,6 +4,7 @@
 //   T2. Files are built upon only once their checkpoint is confirmed.
 //   T3. Uploads run one after the other, in the order of the cuts.
 import type { Environment } from "../api/environment.ts";
+import { removeDirectory } from "../environment/typed-error.ts";
 import type {
   CheckpointPolicy,
   KeyGroupRange,
@@ -273,7 +274,7 @@ export class LsmTier implements Tier {
 
   async #removeCapture(captured: Promise<unknown>, directory: string): Promise<void> {
     const removed = captured.then(
-      () => this.#options.environment.fileSystem.removeTree(directory),
+      () => removeDirectory(this.#options.environment.fileSystem, directory),
       () => undefined, // A failed capture leaves nothing behind.
     );
     // The working directory is disposable: what cannot be removed goes when it is next opened.

@@ -4,6 +4,7 @@
 //       chunk is taken back into the active generation: rows are again updated in place.
 //   M2. Dumps run one after the other, in the order of the cuts.
 import { join } from "node:path";
+import { removeDirectory } from "../environment/typed-error.ts";
 import type { Environment } from "../api/environment.ts";
 import type {
   KeyGroupRange,
@@ -137,7 +138,7 @@ export class MemoryTier implements Tier {
       return { ...written, handle: this.#handle(boundary, written.base) };
     } finally {
       if (isReading) this.#release();
-      await environment.fileSystem.removeTree(directory);
+      await removeDirectory(environment.fileSystem, directory);
     }
   }
 

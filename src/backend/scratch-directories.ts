@@ -1,7 +1,7 @@
 // Directories in a working directory, each under a new name.
 import { join } from "node:path";
 import type { Environment } from "../api/environment.ts";
-import { typedFileError } from "../environment/typed-error.ts";
+import { typedFileError, removeDirectory } from "../environment/typed-error.ts";
 import { toHex } from "../format/hex.ts";
 
 export class ScratchDirectories {
@@ -33,7 +33,7 @@ export class ScratchDirectories {
     try {
       return await work(directory);
     } finally {
-      await this.#environment.fileSystem.removeTree(directory);
+      await removeDirectory(this.#environment.fileSystem, directory);
     }
   }
 }

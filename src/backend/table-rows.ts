@@ -6,7 +6,7 @@ import type { KeyGroupRange } from "../api/keyed-state-backend.ts";
 import type { BaseWriterTools, CapturedSst, WrittenBase } from "../checkpoint/base-writer.ts";
 import { type PackPiece, writeCanonical } from "../checkpoint/canonical-writer.ts";
 import { MIB } from "../common/units.ts";
-import { typedFileError } from "../environment/typed-error.ts";
+import { typedFileError, removeDirectory } from "../environment/typed-error.ts";
 import { DUMP_FILE_RAW_BYTES } from "../format/dump.ts";
 
 /** Table bytes a slice should have, as stored: about a third of a second of one thread. */
@@ -42,7 +42,7 @@ export async function writeTableRows(
   } catch (cause) {
     throw typedFileError(`pack rows in ${directory}`, cause);
   } finally {
-    await fileSystem.removeTree(directory);
+    await removeDirectory(fileSystem, directory);
   }
 }
 

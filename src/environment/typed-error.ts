@@ -1,5 +1,6 @@
 // Turns what the file system throws into errors of this library, once, at the layer that knows
 // what was being done.
+import type { FileSystem } from "../api/environment.ts";
 import { NoSpaceError, StateBackendError, StorageError } from "../errors.ts";
 
 /** Errors that pass: too many open files, a busy device, a signal. Never those of a sync. */
@@ -24,4 +25,13 @@ export function typedFileError(action: string, cause: unknown): StateBackendErro
   const message = `cannot ${action}: ${cause instanceof Error ? cause.message : String(cause)}`;
   if (code === "ENOSPC" || code === "EDQUOT") return new NoSpaceError(message, { cause });
   return new StorageError(message, { cause, retriable: isPassing(cause) });
+}
+
+/** Removes a directory and everything in it. What fails is an error of this library. */
+export async function removeDirectory(fileSystem: FileSystem, path: string): Promise<void> {
+  try {
+    await fileSystem.removeTree(path);
+  } catch (cause) {
+    throw typedFileError(`remove ${path}`, cause);
+  }
 }

@@ -5,6 +5,7 @@
 //   C2. Sizes must be MANIFEST's: LevelDB itself never checks them.
 //   C3. Only SSTs are touched. Opening LOCK and closing it again would drop the process's lock.
 import { join } from "node:path";
+import { removeDirectory } from "../environment/typed-error.ts";
 import type { Environment } from "../api/environment.ts";
 import { CorruptionError, InvalidArgumentError, StorageError } from "../errors.ts";
 import type { LiveSet } from "../format/leveldb-manifest.ts";
@@ -61,7 +62,7 @@ export async function captureFiles(
   try {
     return await linkLiveSet(environment, source, target, known);
   } catch (error) {
-    await fileSystem.removeTree(target);
+    await removeDirectory(fileSystem, target);
     throw error;
   }
 }

@@ -6,6 +6,7 @@
 //   R3. MANIFEST is durable before CURRENT names it, so a directory with CURRENT is whole.
 //   R4. MANIFEST takes the number after all SSTs, and nextFile is beyond it: no number is used twice.
 import { join } from "node:path";
+import { removeDirectory } from "../environment/typed-error.ts";
 import type { Environment, FileSystem } from "../api/environment.ts";
 import { CorruptionError, InvalidArgumentError } from "../errors.ts";
 import { validateFileSet } from "../format/leveldb-file-set.ts";
@@ -65,7 +66,7 @@ export async function buildDirectory(
       await fileSystem.syncDirectory(directory);
       return restored;
     } catch (error) {
-      await fileSystem.removeTree(directory);
+      await removeDirectory(fileSystem, directory);
       throw error;
     }
   } catch (error) {

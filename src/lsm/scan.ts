@@ -1,6 +1,7 @@
 // Reads a captured set in key order, on a database of its own: LevelDB's iterators must not be open
 // on a database that somebody writes (google/leveldb 320).
 import type { Environment } from "../api/environment.ts";
+import { removeDirectory } from "../environment/typed-error.ts";
 import { typedFailure } from "./failure.ts";
 import { openLevelDatabase } from "./level-database.ts";
 import type { LevelDatabase, LsmOptions } from "./level-database.ts";
@@ -60,7 +61,7 @@ export async function* scanCapture(
   } catch (error) {
     throw typedFailure(error, `scanning ${directory} failed`);
   } finally {
-    await environment.fileSystem.removeTree(directory);
+    await removeDirectory(environment.fileSystem, directory);
   }
 }
 

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { describe, test } from "vitest";
+import { type FileSystem, fileSystemStorage } from "../../../src/index.ts";
+import { nodeEnvironment } from "../../../src/testing/index.ts";
 import { Workplace, codeOf, readOne, stoppableStorage, total, writeAll } from "./fixture.ts";
 
 describe("closing during a checkpoint", () => {
@@ -33,6 +35,32 @@ describe("closing during a checkpoint", () => {
       assert.equal(work.filter((name) => !name.startsWith("db-")).length, 0);
     });
   }
+});
+
+describe("closing", () => {
+  test("says with an error of this library that its files cannot be removed", async () => {
+    const place = new Workplace();
+    const node = nodeEnvironment();
+    let isBroken = false;
+    const fileSystem = new Proxy(node.fileSystem, {
+      get(target, name: keyof FileSystem) {
+        const value: unknown = target[name];
+        if (typeof value !== "function") return value;
+        if (name !== "removeTree") return (value as () => unknown).bind(target);
+        return async (path: string) => {
+          if (isBroken) throw Object.assign(new Error("EACCES: rmdir"), { code: "EACCES" });
+          await target.removeTree(path);
+        };
+      },
+    });
+    const environment = { ...node, fileSystem };
+    const checkpointStorage = fileSystemStorage(place.checkpoints, {}, environment);
+    const backend = await place.open({ environment, checkpointStorage });
+    writeAll(backend, 10, 1);
+    await backend.checkpoint();
+    isBroken = true;
+    await assert.rejects(backend.close(), { code: "VARVE_STORAGE" });
+  });
 });
 
 describe("a second owner of the checkpoints", () => {
