@@ -17,7 +17,7 @@ interface Group {
   readonly kind: Damage["kind"];
   readonly name: string;
   readonly count: number;
-  make(index: number): Omit<Damage, "kind" | "text">;
+  readonly make: (index: number) => Omit<Damage, "kind" | "text">;
 }
 
 export class Damages {

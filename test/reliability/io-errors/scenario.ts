@@ -11,7 +11,7 @@ import {
   openKeyedStateBackend,
 } from "../../../src/index.ts";
 import type { CheckpointPolicy, Environment } from "../../../src/index.ts";
-import { Tally } from "../part.ts";
+import type { Tally } from "../part.ts";
 import { JobStates, modelOf } from "../workload/model.ts";
 
 export interface Subject {

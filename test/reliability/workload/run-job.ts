@@ -47,7 +47,8 @@ export interface JobEnd {
 export async function runJob(options: JobOptions): Promise<JobEnd> {
   const { start, tree, kill, failPoint, wrapper = [], msMax = 30_000 } = options;
   const entry = `${tree}/test/reliability/workload/job.process.js`;
-  const [file = "", ...args] = [...wrapper, process.execPath, entry, JSON.stringify(start)];
+  const command = [...wrapper, process.execPath, entry, JSON.stringify(start)];
+  const [file, ...args] = command as [string, ...string[]];
   const env = {
     ...process.env,
     UV_USE_IO_URING: "0",
