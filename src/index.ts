@@ -17,6 +17,8 @@ export { openStateHost } from "./backend/state-host.ts";
 export type { StateHost, StateHostOptions } from "./backend/state-host.ts";
 export { fileSystemStorage } from "./checkpoint/file-system-storage.ts";
 export type { FileSystemStorageOptions } from "./checkpoint/file-system-storage.ts";
+export { protectedStorage } from "./checkpoint/protected-storage.ts";
+export type { ProtectionKey, ProtectionOptions } from "./checkpoint/protected-storage.ts";
 export { bigint64, bool, bytes, f64, i64, json, u32, utf8, v8 } from "./state/serializers.ts";
 export { array, optional, struct, tuple } from "./state/serializer-combinators.ts";
 export type { SerializedBy } from "./state/serializer-combinators.ts";

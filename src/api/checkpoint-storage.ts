@@ -63,6 +63,11 @@ export interface CheckpointStorage {
   removeUnfinished?(): Promise<void>;
   /** The same objects seen from another root, for restoring from a path; undefined if it has no paths. */
   resolvePath?(path: string): { readonly storage: CheckpointStorage; readonly name: string };
+  /**
+   * Another storage with the protection of this one: what a savepoint's directory gets. Absent if it
+   * has none.
+   */
+  protect?(storage: CheckpointStorage): CheckpointStorage;
   /** Path of an object, for messages and tools; absent if it has none. */
   locate?(name: string): string;
   stats(): StorageStats;

@@ -3,8 +3,9 @@
 //   Y1. A call resolves only through a sync that began after the call.
 //   Y2. A failed sync is never repeated: Linux may have dropped the unwritten pages, and the next
 //       sync would succeed without them. The directory takes no more names from this instance.
+import { dirname } from "node:path";
 import type { FileSystem } from "../api/environment.ts";
-import { isPassing } from "../environment/typed-error.ts";
+import { isPassing, systemCodeOf } from "../environment/typed-error.ts";
 
 interface DirectoryState {
   running: Promise<void> | undefined;
@@ -53,5 +54,19 @@ export class DirectorySyncs {
     } finally {
       state.running = undefined;
     }
+  }
+}
+
+/** The whole chain, since an earlier process may have created it and died before its syncs. */
+export async function syncWithAncestors(fileSystem: FileSystem, root: string): Promise<void> {
+  for (let path = root; ; path = dirname(path)) {
+    try {
+      await fileSystem.syncDirectory(path);
+    } catch (cause) {
+      // An ancestor that we may not open is none that we created.
+      const isRefused = ["EACCES", "EPERM", "EINVAL"].includes(systemCodeOf(cause) ?? "");
+      if (path === root || !isRefused) throw cause;
+    }
+    if (dirname(path) === path) break;
   }
 }

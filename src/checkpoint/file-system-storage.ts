@@ -7,11 +7,12 @@
 import { basename, dirname, join, resolve } from "node:path";
 import type { CheckpointStorage, PutOptions, StorageStats } from "../api/checkpoint-storage.ts";
 import type { Environment, FileSystem } from "../api/environment.ts";
+import { allDone } from "../common/all-done.ts";
 import { refuseUnknownOptions } from "../common/options.ts";
 import { InvalidArgumentError, StorageError } from "../errors.ts";
 import { nodeEnvironment } from "../environment/node-environment.ts";
 import { systemCodeOf, typedFileError } from "../environment/typed-error.ts";
-import { DirectorySyncs } from "./directory-syncs.ts";
+import { DirectorySyncs, syncWithAncestors } from "./directory-syncs.ts";
 import { linkRefusals } from "./link-refusals.ts";
 import { checkObjectName, isObjectName } from "./object-name.ts";
 import { RealFolders } from "./real-folders.ts";
@@ -77,11 +78,7 @@ class FileSystemStorage implements CheckpointStorage {
     await this.#doing(`create ${this.#root}`, async () => {
       await this.#fileSystem.makeDirectory(this.#root);
       this.#realRoot = await this.#fileSystem.realPath(this.#root); //# fail point: storage.root-made
-      // The whole chain, since an earlier process may have created it and died before its syncs.
-      for (let path = this.#realRoot; ; path = dirname(path)) {
-        await this.#syncAncestor(path);
-        if (dirname(path) === path) break;
-      }
+      await syncWithAncestors(this.#fileSystem, this.#realRoot); //# fail point: storage.root-synced
       await this.#temporaries.note(this.#realRoot);
     });
   }
@@ -121,16 +118,16 @@ class FileSystemStorage implements CheckpointStorage {
       const temporary = this.#temporaries.beside(path);
       let outcome: "created" | "exists" = "created";
       try {
-        await this.#writeNew(temporary, bytes);
-        await this.#fileSystem.link(temporary, path); // S2 //# fail point: storage.name-linked
+        await this.#writeNew(temporary, bytes, () => this.#fileSystem.link(temporary, path)); // S2 //# fail point: storage.name-linked
       } catch (cause) {
         await this.#unlinkQuietly(temporary);
         if (systemCodeOf(cause) !== "EEXIST") throw cause;
         outcome = "exists";
       }
-      if (outcome === "created") await this.#fileSystem.unlink(temporary); //# fail point: storage.temporary-unlinked
+      const done: Promise<void>[] =
+        outcome === "created" ? [this.#fileSystem.unlink(temporary)] : [];
       // Also if it exists: the caller will rely on that, so it must survive a power loss too.
-      await this.#syncs.sync(dirname(path));
+      await allDone([...done, this.#syncs.sync(dirname(path))]); //# fail point: storage.temporary-unlinked
       return outcome;
     });
   }
@@ -291,14 +288,21 @@ class FileSystemStorage implements CheckpointStorage {
     this.#copiedFiles++;
   }
 
-  async #writeNew(path: string, bytes: Uint8Array): Promise<void> {
+  /** `whenSynced` runs while the file is closed: that gives its bytes to nobody. */
+  async #writeNew(
+    path: string,
+    bytes: Uint8Array,
+    whenSynced: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<void> {
     const file = await this.#fileSystem.create(path);
     try {
       await file.write(bytes); //# fail point: storage.bytes-written
       await file.sync(); //# fail point: storage.bytes-synced
-    } finally {
+    } catch (cause) {
       await file.close();
+      throw cause;
     }
+    await allDone([whenSynced(), file.close()]);
   }
 
   async #unlinkQuietly(path: string): Promise<void> {
@@ -349,18 +353,6 @@ class FileSystemStorage implements CheckpointStorage {
     const stat = await this.#fileSystem.stat(path);
     if (stat?.kind !== "directory") throw new StorageError(`${path} is not a directory`);
     await this.#syncs.sync(dirname(path));
-  }
-
-  /** An ancestor that we may not open is none that we created. */
-  async #syncAncestor(path: string): Promise<void> {
-    try {
-      await this.#fileSystem.syncDirectory(path);
-    } catch (cause) {
-      const code = systemCodeOf(cause);
-      if (path === this.#realRoot || (code !== "EACCES" && code !== "EPERM" && code !== "EINVAL")) {
-        throw cause;
-      }
-    }
   }
 
   /** Reading works without `open`, so that it works where nothing may be written. */

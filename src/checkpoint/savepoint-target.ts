@@ -74,7 +74,7 @@ export class SavepointTarget {
     }
     await requireEmpty(directory, environment);
     await storage.open();
-    return new SavepointTarget(storage, environment);
+    return new SavepointTarget(ownStorage.protect?.(storage) ?? storage, environment);
   }
 
   /** Makes the savepoint exist (P2). All its files are durable. */

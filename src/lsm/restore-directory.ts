@@ -8,6 +8,7 @@
 import { join } from "node:path";
 import { removeDirectory } from "../environment/typed-error.ts";
 import type { Environment, FileSystem } from "../api/environment.ts";
+import { allDone } from "../common/all-done.ts";
 import { CorruptionError, InvalidArgumentError } from "../errors.ts";
 import { validateFileSet } from "../format/leveldb-file-set.ts";
 import type { OwnedKeyGroups } from "../format/leveldb-file-set.ts";
@@ -94,10 +95,7 @@ async function linkFiles(
       throw error;
     }),
   );
-  // All have ended before the directory may be removed.
-  for (const outcome of await Promise.allSettled(lanes)) {
-    if (outcome.status === "rejected") throw outcome.reason;
-  }
+  await allDone(lanes); // Then the directory may be removed.
   return { linkedFiles: files.length - copiedFiles, copiedFiles };
 }
 

@@ -11,79 +11,18 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, onTestFinished, test } from "vitest";
-import type { CheckpointStorage } from "../../../src/api/checkpoint-storage.ts";
 import { fileSystemStorage } from "../../../src/checkpoint/file-system-storage.ts";
 import { isObjectName } from "../../../src/checkpoint/object-name.ts";
 import { memoryEnvironment } from "../../../src/environment/memory-environment.ts";
+import { bytes, namesOf, storageContract, text } from "../../support/storage-contract.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 
 const isRoot = process.getuid?.() === 0;
-const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
-const text = (found: Uint8Array | undefined): string | undefined =>
-  found === undefined ? undefined : Buffer.from(found).toString();
-
-async function namesOf(storage: CheckpointStorage, prefix: string): Promise<string[]> {
-  const names: string[] = [];
-  for await (const name of storage.list(prefix)) names.push(name);
-  return names.sort();
-}
-
-async function contract(storage: CheckpointStorage, local: string): Promise<void> {
-  await storage.open();
-  await storage.open();
-  writeFileSync(join(local, "file"), "data");
-  await storage.putFile("files/a", join(local, "file"));
-  await storage.putBytes("files/b", bytes("bytes"));
-  await assert.rejects(storage.putFile("files/a", join(local, "file")), { code: "VARVE_STORAGE" });
-  await assert.rejects(storage.putBytes("files/b", bytes("x")), { code: "VARVE_STORAGE" });
-  assert.equal(await storage.createIfAbsent("metadata/1", bytes("one")), "created");
-  assert.equal(await storage.createIfAbsent("metadata/1", bytes("two")), "exists");
-  await storage.replace("latest", bytes("1"));
-  await storage.replace("latest", bytes("2"));
-
-  assert.equal(text(await storage.read("files/a", 100)), "data");
-  assert.equal(text(await storage.read("files/b", 5)), "bytes");
-  await assert.rejects(storage.read("files/b", 4), { code: "VARVE_STORAGE" });
-  assert.equal(text(await storage.read("metadata/1", 100)), "one");
-  assert.equal(text(await storage.read("latest", 100)), "2");
-  assert.equal(await storage.read("files/missing", 100), undefined);
-  assert.equal(await storage.read("missing/missing", 100), undefined);
-  assert.equal(text(await storage.readRange("files/b", 1, 3)), "yte");
-  assert.equal(text(await storage.readRange("files/b", 3, 300)), "es");
-  assert.equal(await storage.readRange("files/missing", 0, 1), undefined);
-  assert.equal(await storage.size("files/b"), 5);
-  assert.equal(await storage.size("files/missing"), undefined);
-
-  await storage.fetchFile("files/b", join(local, "fetched"));
-  assert.equal(readFileSync(join(local, "fetched"), "utf8"), "bytes");
-  await assert.rejects(storage.fetchFile("files/missing", join(local, "x")), {
-    code: "VARVE_STORAGE",
-  });
-  await assert.rejects(storage.fetchFile("files/b", join(local, "fetched")), {
-    code: "VARVE_STORAGE",
-  });
-
-  assert.deepEqual(await namesOf(storage, ""), ["files/a", "files/b", "latest", "metadata/1"]);
-  assert.deepEqual(await namesOf(storage, "files/"), ["files/a", "files/b"]);
-  assert.deepEqual(await namesOf(storage, "files/b"), ["files/b"]);
-  assert.deepEqual(await namesOf(storage, "nothing/"), []);
-  await storage.delete(["files/a", "files/missing", "missing/missing"]);
-  assert.deepEqual(await namesOf(storage, "files/"), ["files/b"]);
-  await storage.delete([]);
-
-  const reason = new Error("enough");
-  const signal = AbortSignal.abort(reason);
-  const isReason = (error: unknown): boolean => error === reason;
-  await assert.rejects(storage.putFile("files/c", join(local, "file"), { signal }), isReason);
-  await assert.rejects(storage.putBytes("files/c", bytes(""), { signal }), isReason);
-  await assert.rejects(storage.fetchFile("files/b", join(local, "y"), { signal }), isReason);
-}
-
 describe("file system storage", () => {
   test("keeps the contract on one file system, by links", async () => {
     const local = temporaryDirectory();
     const storage = fileSystemStorage(join(local, "deep/er/store"));
-    await contract(storage, local);
+    await storageContract(storage, local);
     assert.deepEqual(storage.stats(), { linkedFiles: 2, copiedFiles: 0 });
     assert.equal(statSync(join(local, "deep")).mode & 0o777, 0o700);
     assert.equal(statSync(join(local, "deep/er/store/metadata/1")).mode & 0o777, 0o600);
@@ -93,7 +32,7 @@ describe("file system storage", () => {
   test("copies when told to", async () => {
     const local = temporaryDirectory();
     const storage = fileSystemStorage(join(local, "store"), { transfer: "copy" });
-    await contract(storage, local);
+    await storageContract(storage, local);
     assert.deepEqual(storage.stats(), { linkedFiles: 0, copiedFiles: 2 });
   });
 
@@ -102,14 +41,14 @@ describe("file system storage", () => {
   test.skipIf(!hasMemoryDisk)("works on tmpfs (skipped without /dev/shm)", async () => {
     const root = temporaryDirectory("/dev/shm");
     const storage = fileSystemStorage(join(root, "store"));
-    await contract(storage, root);
+    await storageContract(storage, root);
     assert.equal(storage.stats().copiedFiles, 0);
   });
 
   test.skipIf(!hasMemoryDisk)("copies across mounts (skipped without /dev/shm)", async () => {
     const local = temporaryDirectory();
     const storage = fileSystemStorage(join(temporaryDirectory("/dev/shm"), "store"));
-    await contract(storage, local);
+    await storageContract(storage, local);
     assert.deepEqual(storage.stats(), { linkedFiles: 0, copiedFiles: 2 });
   });
 
@@ -129,7 +68,7 @@ describe("file system storage", () => {
       onTestFinished(() => void execFileSync("umount", ["-l", join(root, "merged")]));
       const local = join(root, "merged");
       const storage = fileSystemStorage(join(local, "store"));
-      await contract(storage, local);
+      await storageContract(storage, local);
       await storage.putFile("files/below", join(local, "below")); // Linking copies it up first.
       assert.equal(text(await storage.read("files/below", 10)), "below");
     },
@@ -140,7 +79,7 @@ describe("file system storage", () => {
     async (context) => {
       const root = temporaryDirectory();
       const writable = fileSystemStorage(join(root, "store"));
-      await contract(writable, root);
+      await storageContract(writable, root);
       mkdirSync(join(root, "mounted"));
       try {
         execFileSync("mount", ["--bind", join(root, "store"), join(root, "mounted")], {
@@ -260,7 +199,7 @@ describe("file system storage", () => {
     mkdirSync(join(root, "real"));
     symlinkSync("real", join(root, "alias"));
     const storage = fileSystemStorage(join(root, "alias"));
-    await contract(storage, root);
+    await storageContract(storage, root);
     assert.ok(existsSync(join(root, "real/metadata/1")));
   });
 

@@ -1,0 +1,210 @@
+import assert from "node:assert/strict";
+import { copyFileSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { inspect } from "node:util";
+import { describe, test } from "vitest";
+import {
+  type CheckpointPolicy,
+  type CheckpointStorage,
+  type KeyedStateBackend,
+  type ProtectionKey,
+  type ProtectionOptions,
+  fileSystemStorage,
+  openKeyedStateBackend,
+  protectedStorage,
+  utf8,
+} from "../../../src/index.ts";
+import { storageContract } from "../../support/storage-contract.ts";
+import { temporaryDirectory } from "../../support/temporary-directory.ts";
+
+const planted = "planted-secret-0123456789-abcdef"; // 32 bytes.
+const key: ProtectionKey = { id: "2026", key: new Uint8Array(Buffer.from(planted)) };
+const newer: ProtectionKey = { id: "2027", key: new Uint8Array(32).fill(7) };
+const modes = ["authenticate", "encrypt"] as const;
+
+function storageIn(
+  directory: string,
+  mode: ProtectionOptions["mode"],
+  keys: readonly ProtectionKey[] = [key],
+): CheckpointStorage {
+  return protectedStorage(fileSystemStorage(join(directory, "checkpoints")), { mode, keys });
+}
+
+function open(
+  directory: string,
+  checkpointStorage: CheckpointStorage,
+  policy: CheckpointPolicy = "incremental",
+  restore: string = "latest-or-new",
+): Promise<KeyedStateBackend> {
+  return openKeyedStateBackend({
+    workingDirectory: join(directory, "working"),
+    checkpointStorage,
+    restore,
+    policy,
+    memoryBudgetBytes: 16 * 1_048_576,
+  });
+}
+
+function write(backend: KeyedStateBackend, value: string): void {
+  const state = backend.valueState({ name: "words", value: utf8 });
+  for (let word = 0; word < 200; word++)
+    backend.withKey(word, () => state.update(`${value} ${word}`));
+}
+
+function read(backend: KeyedStateBackend, word: number): string | undefined {
+  const state = backend.valueState({ name: "words", value: utf8 });
+  return backend.withKey(word, () => state.value());
+}
+
+/** Everything that an error, or what caused it, says. */
+async function refusal(opening: Promise<unknown>): Promise<string> {
+  try {
+    await opening;
+  } catch (error) {
+    assert.match((error as { code: string }).code, /^VARVE_/u);
+    return `${inspect(error, { depth: 10, showHidden: true })} ${JSON.stringify(error)}`;
+  }
+  assert.fail("it was not refused");
+}
+
+for (const mode of modes) {
+  describe(`a protected storage, ${mode}`, () => {
+    test("does what a storage does", async () => {
+      const directory = temporaryDirectory();
+      const local = temporaryDirectory();
+      await storageContract(storageIn(directory, mode), local);
+    });
+
+    for (const policy of ["incremental", "changelog"] as const) {
+      test(`restores what policy ${policy} stored, also with a newer key beside`, async () => {
+        const directory = temporaryDirectory();
+        const first = await open(directory, storageIn(directory, mode), policy);
+        write(first, "one");
+        await first.checkpoint();
+        write(first, "two");
+        await first.checkpoint();
+        await first.close();
+        const both = storageIn(directory, mode, [newer, key]);
+        const second = await open(directory, both, policy, "latest");
+        assert.equal(read(second, 7), "two 7");
+        write(second, "three");
+        await second.checkpoint();
+        await second.close();
+        const third = await open(directory, both, policy, "latest");
+        assert.equal(read(third, 199), "three 199");
+        await third.close();
+      });
+    }
+
+    test("restores a savepoint, which has the same protection, by its path", async () => {
+      const directory = temporaryDirectory();
+      const savepoint = join(directory, "savepoint");
+      const first = await open(directory, storageIn(directory, mode));
+      write(first, "saved");
+      await first.savepoint(savepoint);
+      await first.close();
+      const elsewhere = temporaryDirectory();
+      const second = await open(elsewhere, storageIn(elsewhere, mode), "incremental", savepoint);
+      assert.equal(read(second, 3), "saved 3");
+      await second.close();
+      const plain = fileSystemStorage(join(elsewhere, "plain"));
+      await refusal(open(elsewhere, plain, "incremental", savepoint));
+    });
+
+    test("refuses metadata that was made without the key, or under another number", async () => {
+      const directory = temporaryDirectory();
+      const plainDirectory = temporaryDirectory();
+      for (const [place, storage] of [
+        [directory, storageIn(directory, mode)],
+        [plainDirectory, fileSystemStorage(join(plainDirectory, "checkpoints"))],
+      ] as const) {
+        const backend = await open(place, storage);
+        write(backend, "good");
+        await backend.checkpoint();
+        write(backend, "better");
+        await backend.checkpoint();
+        await backend.close();
+      }
+      const metadata = (of: string): string => join(of, "checkpoints", "metadata");
+      const newest = readdirSync(metadata(directory)).toSorted().at(-1)!;
+      const path = join(metadata(directory), newest);
+      const genuine = readFileSync(path);
+      copyFileSync(join(metadata(plainDirectory), newest), path);
+      const latest = (): Promise<unknown> =>
+        open(directory, storageIn(directory, mode), "incremental", "latest");
+      assert.match(await refusal(latest()), /VARVE_CORRUPTION/u);
+      writeFileSync(path, genuine);
+      const next = String(Number(newest) + 1).padStart(newest.length, "0");
+      writeFileSync(join(metadata(directory), next), genuine);
+      assert.match(await refusal(latest()), /VARVE_CORRUPTION/u);
+    });
+
+    test("refuses another key, and shows none anywhere", async () => {
+      const directory = temporaryDirectory();
+      const storage = storageIn(directory, mode);
+      const backend = await open(directory, storage);
+      write(backend, "secret");
+      await backend.checkpoint();
+      const shown = [inspect(storage, { depth: 10, showHidden: true }), JSON.stringify(storage)];
+      shown.push(inspect(backend, { depth: 10 }), storage.description);
+      await backend.close();
+      const wrong = { id: key.id, key: new Uint8Array(Buffer.from(planted)).fill(9, 31) };
+      for (const keys of [[wrong], [newer]]) {
+        const opening = open(directory, storageIn(directory, mode, keys), "incremental", "latest");
+        shown.push(await refusal(opening));
+      }
+      const forms = [
+        planted,
+        ...(["hex", "base64"] as const).map((as) => Buffer.from(planted).toString(as)),
+      ];
+      const decimal = Buffer.from(planted.slice(0, 8)).join(", ");
+      for (const text of shown) {
+        for (const form of [...forms, decimal]) assert.ok(!text.includes(form));
+      }
+    });
+
+    test("refuses keys that are none before it does anything", () => {
+      const inner = fileSystemStorage(join(temporaryDirectory(), "none"));
+      const short = { id: "k", key: new Uint8Array(Buffer.from(planted)).subarray(1) };
+      for (const keys of [[], [short], [key, key], [{ id: "K!", key: key.key }]]) {
+        assert.throws(
+          () => protectedStorage(inner, { mode, keys }),
+          (error: Error) => {
+            assert.equal((error as Error & { code: string }).code, "VARVE_INVALID_ARGUMENT");
+            return !error.message.includes(planted.slice(1));
+          },
+        );
+      }
+    });
+  });
+}
+
+test("an encrypted storage holds nothing of what the job wrote", async () => {
+  const directory = temporaryDirectory();
+  const backend = await open(directory, storageIn(directory, "encrypt"), "changelog");
+  write(backend, "plaintext");
+  await backend.checkpoint();
+  write(backend, "plaintext again");
+  await backend.checkpoint();
+  await backend.close();
+  const root = join(directory, "checkpoints");
+  let files = 0;
+  for (const entry of readdirSync(root, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    files++;
+    const bytes = readFileSync(join(entry.parentPath, entry.name));
+    assert.equal(bytes.toString("latin1", 0, 8), "VARVEENC", entry.name);
+    for (const word of ["plaintext", "words", "policy"]) {
+      assert.ok(!bytes.includes(word), `${entry.name} shows "${word}"`);
+    }
+  }
+  assert.ok(files > 3);
+});
+
+test("protection of an unknown mode or with an unknown option is refused by name", () => {
+  const inner = fileSystemStorage(join(temporaryDirectory(), "none"));
+  const wrong = { mode: "sign", keys: [key] } as unknown as ProtectionOptions;
+  assert.throws(() => protectedStorage(inner, wrong), /sign/u);
+  const extra = { mode: "encrypt", keys: [key], cipher: "x" } as unknown as ProtectionOptions;
+  assert.throws(() => protectedStorage(inner, extra), /cipher/u);
+});
