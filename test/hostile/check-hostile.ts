@@ -17,13 +17,14 @@ import { type HostileCase, LAID_OUT, caseNames, encodeCase, readCase } from "./c
 import type { CaseReport } from "./case.process.ts";
 import { type Effect, TRACED_CALLS, effectsOutside } from "./strace.ts";
 
-const help = `Usage: npm run check:hostile -- [--json] [--only <text>] [--self-test] [--help]
+const help = `Usage: npm run check:hostile -- [--json] [--only <text>] [--shard K/N] [--self-test] [--help]
 
 Opens every hostile checkpoint of test/fixtures/hostile in a process of its own, in every way there is,
 and looks with strace for what that process did outside its directory. Without strace this is skipped.
 
   --json       one JSON object a line
   --only       only cases whose name contains this
+  --shard      only every N-th case, from the K-th on
   --self-test  plants a case that is accepted and an effect outside: the check must find both
 
 Ends with 1 if a case is accepted, is refused with another error than it says, ends its process, changes
@@ -60,11 +61,14 @@ function readOptions() {
       options: {
         json: { type: "boolean", default: false },
         only: { type: "string", default: "" },
+        shard: { type: "string", default: "1/1" },
         "self-test": { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
     });
-    return values;
+    const [, first, every] = /^([1-9]\d{0,3})\/([1-9]\d{0,3})$/.exec(values.shard) ?? [];
+    if (first === undefined) throw new RangeError(`--shard takes K/N, got ${values.shard}`);
+    return { ...values, first: Number(first) - 1, every: Number(every) };
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${help}`);
     process.exit(2);
@@ -201,7 +205,10 @@ async function main(): Promise<void> {
   const memory = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
   const parent = realpathSync(mkdtempSync(join(memory, "varve-check-hostile-")));
   try {
-    const names = caseNames().filter((name) => name.includes(options.only));
+    const { first, every } = options;
+    const names = caseNames()
+      .filter((name) => name.includes(options.only))
+      .filter((_name, index) => index % every === first % every);
     const targets: Target[] = options["self-test"]
       ? planted(parent)
       : names.map((name) => ({ one: readCase(name), argument: name }));

@@ -24,7 +24,9 @@ export interface JobOptions {
   readonly failPoint?: readonly [name: string, hit: number] | undefined;
   /** In front of the command. */
   readonly wrapper?: readonly string[] | undefined;
-  /** Stopped for so long instead of killed, again and again. */
+  /** Called at once after the kill. */
+  readonly afterKill?: (() => void) | undefined;
+  /** Stopped for so long before it is killed. */
   readonly pauseMs?: number | undefined;
   /** @defaultValue 30,000 */
   readonly msMax?: number | undefined;
@@ -40,6 +42,8 @@ export interface JobEnd {
   readonly ended: "done" | "killed" | "failed" | "stuck";
   /** Whether the kill that was asked for took place. */
   readonly wasKilledAsAsked: boolean;
+  /** Offset of the last checkpoint that was told before the kill that was asked for. */
+  readonly acknowledgedAtKill: number | undefined;
   readonly recoveryMs: number | undefined;
   readonly errors: string;
 }
@@ -72,6 +76,7 @@ export async function runJob(options: JobOptions): Promise<JobEnd> {
   let errors = "";
   job.stderr.on("data", (bytes: Buffer) => (errors += bytes.toString()));
   const closed = once(job, "close");
+  let acknowledgedAtKill: number | undefined;
   const heard = new Listener();
   for await (const line of createInterface(job.stdout)) {
     heard.hear(line, performance.now() - begun);
@@ -79,7 +84,17 @@ export async function runJob(options: JobOptions): Promise<JobEnd> {
       continue;
     }
     heard.wasKilledAsAsked = true;
-    void delay(kill.delayMs).then(() => signalAll("SIGKILL"));
+    void delay(kill.delayMs).then(async () => {
+      if (options.pauseMs !== undefined) {
+        signalAll("SIGSTOP");
+        await delay(options.pauseMs);
+        signalAll("SIGCONT");
+        await delay(kill.delayMs);
+      }
+      signalAll("SIGKILL");
+      acknowledgedAtKill = heard.report().completed.at(-1);
+      options.afterKill?.();
+    });
   }
   const [status, signal] = (await closed) as [number | null, NodeJS.Signals | null];
   clearTimeout(timer);
@@ -89,7 +104,7 @@ export async function runJob(options: JobOptions): Promise<JobEnd> {
   if (failPoint !== undefined && ended === "killed" && kill === undefined) {
     heard.wasKilledAsAsked = true;
   }
-  return { ...heard.report(), ended, errors };
+  return { ...heard.report(), acknowledgedAtKill, ended, errors };
 }
 
 class Listener {

@@ -1,0 +1,80 @@
+// Deterministic simulation: one to three tasks, coordinator, registry and storage for real, on a disk in
+// memory that loses what was not synced, with paused owners, declined, late and lost messages, unknown
+// outcomes, clock jumps and rescales. After each step the storage is audited, and the rules R1 to R8 hold at
+// each call of the disk. LevelDB has no place here: the memory backend stands below.
+import { runLife } from "../../lifecycle/life-run.ts";
+import type { LifeResult } from "../../lifecycle/life-run.ts";
+import { type Part, type PartRun, Tally, type TrialResult } from "../part.ts";
+
+const OPERATIONS_MAX = 200;
+const REPEATED_EVERY = 50;
+/** What an hour has at least. */
+const HOUR_CHECKPOINTS = 3600;
+const HOUR_FAULTS = 360;
+
+/** Operations of a life that are faults. */
+const faults: ReadonlySet<string> = new Set([
+  "decline",
+  "timeOut",
+  "creationFails",
+  "creationUnknown",
+  "creationUnknownButDone",
+  "deletionFails",
+  "hintFails",
+  "pinLookFails",
+  "taskFails",
+  "kill",
+  "pause",
+  "zombieGoesOn",
+  "clockJumps",
+]);
+
+class SimRun implements PartRun {
+  #checkpoints = 0;
+  #faults = 0;
+
+  async trial(seed: number): Promise<TrialResult> {
+    const tally = new Tally();
+    const life = await live(seed);
+    tally.trials = 1;
+    for (const [kind, found] of life.violations) tally.fail(kind, found[0]!);
+    const faultCount = life.history.filter((name) => faults.has(name)).length;
+    tally.count("checkpoints", life.checkpoints);
+    tally.count("faults", faultCount);
+    tally.count("kills", life.kills);
+    tally.count("rescales", life.rescales);
+    this.#checkpoints += life.checkpoints;
+    this.#faults += faultCount;
+    if (seed % REPEATED_EVERY !== 0) return tally;
+    const again = await live(seed);
+    tally.count("repeated");
+    if (traceOf(again) !== traceOf(life)) tally.fail("notDeterministic", traceOf(again));
+    return tally;
+  }
+
+  details(): Readonly<Record<string, unknown>> {
+    const hours = Math.min(this.#checkpoints / HOUR_CHECKPOINTS, this.#faults / HOUR_FAULTS);
+    return { simulatedHours: Math.floor(hours * 100) / 100 };
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** Short ones and long ones: what goes wrong early must not be hidden by what comes later. */
+function live(seed: number): Promise<LifeResult> {
+  const operations = 10 + ((seed * 37) % (OPERATIONS_MAX - 9));
+  return runLife({ seed, operations, backend: "memory", directory: "" });
+}
+
+function traceOf({ history, checkpoints, kills, restores, rescales }: LifeResult): string {
+  return `${history.join(" ")} ${checkpoints} ${kills} ${restores} ${rescales}`;
+}
+
+export const sim: Part = {
+  name: "sim",
+  what: "simulated jobs of several tasks, with losses of power, late messages and paused owners",
+  unit: "simulated lives",
+  asked: 60_000,
+  sliceSeeds: 6,
+  open: async () => new SimRun(),
+};

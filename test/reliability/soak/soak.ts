@@ -1,0 +1,86 @@
+// Two jobs side by side in a process of their own, with churn: memory, handles, files and threads stay flat.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { rmSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { quickDirectory } from "../../support/subjects.ts";
+import { type Part, type PartRun, Tally, type TrialResult } from "../part.ts";
+import type { Sample } from "./soak.process.ts";
+
+const entry = fileURLToPath(new URL("soak.process.js", import.meta.url));
+const SECONDS = 20;
+/** Compared are medians of the second and the last quarter: the first one warms up. */
+const RESIDENT_GROWTH_MAX = 1.15;
+const RESIDENT_SLACK_BYTES = 24 * 1024 * 1024;
+const COUNT_SLACK = 4;
+
+class SoakRun implements PartRun {
+  #last: Readonly<Record<string, number>> = {};
+
+  async trial(seed: number): Promise<TrialResult> {
+    const tally = new Tally();
+    const root = quickDirectory("varve-soak-");
+    try {
+      const samples = await sampled(root, seed);
+      this.#judge(samples, tally);
+    } finally {
+      rmSync(root, { recursive: true, force: true });
+    }
+    return tally;
+  }
+
+  #judge(samples: readonly Sample[], tally: Tally): void {
+    const quarter = Math.floor(samples.length / 4);
+    if (quarter < 2) {
+      tally.fail("tooShort", `${samples.length} samples`);
+      return;
+    }
+    const early = samples.slice(quarter, 2 * quarter);
+    const late = samples.slice(-quarter);
+    for (const name of ["residentBytes", "handles", "threads", "files", "storedFiles"] as const) {
+      const [before, after] = [medianOf(early, name), medianOf(late, name)];
+      const limit =
+        name === "residentBytes"
+          ? before * RESIDENT_GROWTH_MAX + RESIDENT_SLACK_BYTES
+          : before + COUNT_SLACK;
+      this.#last = { ...this.#last, [`${name}Early`]: before, [`${name}Late`]: after };
+      if (after > limit) tally.fail("grows", `${name}: ${before}, then ${after}`);
+    }
+    tally.trials = 1;
+    tally.count("samples", samples.length);
+    tally.count("checkpoints", samples.at(-1)!.checkpoints);
+  }
+
+  details(): Readonly<Record<string, unknown>> {
+    return { last: this.#last };
+  }
+
+  async close(): Promise<void> {}
+}
+
+async function sampled(root: string, seed: number): Promise<Sample[]> {
+  const args = ["--expose-gc", entry, root, String(seed), String(SECONDS)];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const closed = once(child, "close");
+  const samples: Sample[] = [];
+  for await (const line of createInterface(child.stdout)) samples.push(JSON.parse(line) as Sample);
+  const [status] = (await closed) as [number | null];
+  if (status !== 0) throw new Error(`the soak ended with status ${status}`);
+  return samples;
+}
+
+function medianOf(samples: readonly Sample[], name: keyof Sample): number {
+  const sorted = samples.map((sample) => sample[name]).sort((a, b) => a - b);
+  return sorted[sorted.length >> 1]!;
+}
+
+export const soak: Part = {
+  name: "soak",
+  what: "load for a while: memory, handles, files and threads stay flat",
+  unit: "soaks of 20 s",
+  asked: 72,
+  sliceSeeds: 1,
+  trialSecondsMax: 200,
+  open: async () => new SoakRun(),
+};
