@@ -1,6 +1,7 @@
 // All parts, in the order in which they run.
 import { bitflip } from "./bitflip/bitflip.ts";
 import { crash } from "./crash/crash.ts";
+import { exactlyOnce } from "./exactly-once/exactly-once.ts";
 import { fuzz } from "./fuzz/fuzz.ts";
 import { hostile } from "./hostile/hostile.ts";
 import { ioErrors } from "./io-errors/io-errors.ts";
@@ -18,6 +19,7 @@ export const parts: readonly Part[] = [
   crash,
   mutants,
   model,
+  exactlyOnce,
   hostile,
   powerCut,
   sim,

@@ -101,7 +101,7 @@ class CrashRun implements PartRun {
   ): Promise<boolean> {
     const end = await runJob(options);
     const before = tally.failures.length;
-    const { policy, backend, restoreVerification } = options.start;
+    const { policy, backend, restoreVerification } = options.start as JobStart;
     const what = `${backend}, ${policy}, ${restoreVerification}, killed at ${killText(options)}`;
     if (end.restored !== undefined) {
       if (end.restored < known.acknowledged) {

@@ -16,7 +16,10 @@ export interface Kill {
 }
 
 export interface JobOptions {
-  readonly start: JobStart;
+  /** What it is told: of the job of job.process.ts, or of `entry`. */
+  readonly start: JobStart | object;
+  /** Another job that speaks as that one does. */
+  readonly entry?: string | undefined;
   /** Where its compiled code is: dist, or another build. */
   readonly tree: string;
   readonly kill?: Kill | undefined;
@@ -50,7 +53,8 @@ export interface JobEnd {
 
 export async function runJob(options: JobOptions): Promise<JobEnd> {
   const { start, tree, kill, failPoint, wrapper = [], msMax = 30_000 } = options;
-  const entry = `${tree}/test/reliability/workload/job.process.js`;
+  const { entry: path = "workload/job.process.js" } = options;
+  const entry = `${tree}/test/reliability/${path}`;
   const command = [...wrapper, process.execPath, entry, JSON.stringify(start)];
   const [file, ...args] = command as [string, ...string[]];
   const env = {
