@@ -11,6 +11,7 @@ export interface Arguments {
   /** So many seeds instead of minutes. */
   readonly seeds: number | undefined;
   readonly ledger: boolean;
+  readonly failFast: boolean;
 }
 
 function helpOf(parts: readonly Part[]): string {
@@ -27,6 +28,7 @@ ${lines.join("\n")}
   --seed S      the first one (default: the one after the last in the ledger)
   --seeds N     so many seeds instead of minutes: a failure says which
   --slice       each part's slice for CI, from seed 1; writes no ledger
+  --fail-fast   ends a part with the first seed that failed
   --no-ledger   appends nothing (default below one minute); --ledger appends always
 
 Exit code 1 if anything failed, 2 if the arguments are wrong.
@@ -52,6 +54,7 @@ function parse(parts: readonly Part[], help: string): Arguments {
       help: { type: "boolean", default: false },
       slice: { type: "boolean", default: false },
       ledger: { type: "boolean", default: false },
+      "fail-fast": { type: "boolean", default: false },
       "no-ledger": { type: "boolean", default: false },
       minutes: { type: "string" },
       seed: { type: "string" },
@@ -81,6 +84,7 @@ function parse(parts: readonly Part[], help: string): Arguments {
     json: values.json,
     minutes,
     seeds,
+    failFast: values["fail-fast"],
     seed: integerOf("seed", values.seed, 1) ?? (values.slice ? 1 : undefined),
     ledger: values.ledger || (byDefault && !values["no-ledger"]),
   };

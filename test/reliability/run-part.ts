@@ -10,6 +10,8 @@ export interface RunOptions {
   readonly seed: number | undefined;
   readonly seeds: number | undefined;
   readonly ledger: boolean;
+  /** Ends with the first seed that failed. */
+  readonly failFast: boolean;
 }
 
 export interface PartReport {
@@ -59,6 +61,7 @@ export async function runPart(part: Part, options: RunOptions): Promise<PartRepo
         next++;
         if (next > (part.lastSeed ?? Infinity)) break;
         if (performance.now() >= chunkEndMs) break;
+        if (options.failFast && chunk.failures.length > 0) seedsLeft = 0;
       }
       total.add(chunk);
       const { trials, failures } = chunk;

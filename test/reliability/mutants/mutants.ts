@@ -1,6 +1,7 @@
 // Planted bugs: the programme is worth what it notices.
 import { type Part, type PartRun, Tally, type TrialResult } from "../part.ts";
 import { mutants as catalog } from "./catalog.ts";
+import { record } from "./record.ts";
 import { runMutant } from "./run-mutant.ts";
 
 class MutantsRun implements PartRun {
@@ -9,8 +10,11 @@ class MutantsRun implements PartRun {
     const mutant = catalog[seed - 1]!;
     const { isCaught, how } = await runMutant(mutant);
     tally.trials = 1;
-    if (isCaught) tally.count("caught");
-    else tally.fail("missed", `${mutant.name} by ${mutant.part}: ${how}`);
+    if (isCaught) {
+      tally.count("caught");
+      if (process.env["VARVE_RECORD_MUTANTS"] === "1") record(mutant, how);
+    }
+    if (!isCaught) tally.fail("missed", `${mutant.name} by ${mutant.part}: ${how}`);
     return tally;
   }
 

@@ -23,7 +23,16 @@ export async function runMutant(mutant: Mutant): Promise<MutantOutcome> {
   });
   try {
     const entry = join(target, "test/reliability/reliability.js");
-    const args = [entry, part, "--json", "--seed", String(seed), "--seeds", String(seeds)];
+    const args = [
+      entry,
+      part,
+      "--json",
+      "--fail-fast",
+      "--seed",
+      String(seed),
+      "--seeds",
+      String(seeds),
+    ];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
     let output = "";
     let errors = "";
