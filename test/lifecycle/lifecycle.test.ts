@@ -39,7 +39,11 @@ describe("the life of a job", () => {
       const newest = await new CheckpointReader(life.storage).loadNewest();
       const lists = newest.handles.map(({ base }) => fileName(base.fileList.id));
       const files = (await objectsOf(life.storage)).filter((name) => name.startsWith("files/"));
-      await life.storage.delete(files.filter((name) => !lists.includes(name)));
+      // Behind everybody's back: whoever did it through the job's environment would be noticed at once.
+      const { fileSystem } = life.memory!;
+      for (const name of files.filter((file) => !lists.includes(file))) {
+        await fileSystem.unlink(`/store/${name}`);
+      }
     },
     unreadable: async (life) => {
       await aCheckpoint(life);

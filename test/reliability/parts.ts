@@ -1,5 +1,6 @@
 // All parts, in the order in which they run.
 import { bitflip } from "./bitflip/bitflip.ts";
+import { crashStates } from "./crash-states/crash-states.ts";
 import { crash } from "./crash/crash.ts";
 import { exactlyOnce } from "./exactly-once/exactly-once.ts";
 import { fuzz } from "./fuzz/fuzz.ts";
@@ -21,6 +22,7 @@ export const parts: readonly Part[] = [
   model,
   exactlyOnce,
   hostile,
+  crashStates,
   powerCut,
   sim,
   soak,

@@ -17,12 +17,23 @@ function print(object: Readonly<Record<string, unknown>>): void {
   process.stdout.write(`${text}\n`);
 }
 
+let running = "";
+
+// Nothing of a part may end the process, least of all a broken invariant: it is a failure like others.
+process.on("uncaughtException", (error) => {
+  const text = (error.stack ?? error.message).replaceAll(/\s+/g, " ").slice(0, 600);
+  process.stderr.write(`FAILED ${running}: uncaught: ${text}\n`);
+  print({ part: running, trials: 0, failures: 1, kinds: { uncaught: 1 }, ok: false });
+  process.exit(1);
+});
+
 if (options.part === "report") {
   for (const line of reportOf(parts)) print({ ...line });
 } else {
   let isBroken = false;
   for (const part of parts) {
     if (options.part !== undefined && options.part !== part.name) continue;
+    running = part.name;
     const report = await runPart(part, options);
     print(report);
     isBroken ||= report.ok === false;

@@ -20,6 +20,7 @@ import type {
 } from "../../src/index.ts";
 import { openKeyedStateBackend } from "../../src/index.ts";
 import { busyChangelog } from "./busy-changelog.ts";
+import { orderChecked } from "./order-checker.ts";
 import { groupOf } from "./savepoint-job.ts";
 
 export const KEY_GROUPS = 8;
@@ -63,6 +64,12 @@ export function modelNameOf(restore: RestoreHandles): string {
   return names[0]!;
 }
 
+/** Where all calls go through the environment their order is checked. */
+function withOrder({ environment, storagePath, workPath }: TaskJobOptions): Environment {
+  if (environment.fileSystem.isNative) return environment;
+  return orderChecked(environment, [storagePath, workPath]);
+}
+
 export class TaskJob {
   readonly options: TaskJobOptions;
   readonly storage: CheckpointStorage;
@@ -88,7 +95,8 @@ export class TaskJob {
     this.failures = failures;
   }
 
-  static async open(options: TaskJobOptions, coordinating: Coordinating = {}): Promise<TaskJob> {
+  static async open(given: TaskJobOptions, coordinating: Coordinating = {}): Promise<TaskJob> {
+    const options = { ...given, environment: withOrder(given) };
     const { environment, backend, policy, storagePath, wrap = (storage) => storage } = options;
     const storage = wrap(fileSystemStorage(storagePath, {}, environment));
     const failures: Error[] = [];

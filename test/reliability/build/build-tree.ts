@@ -25,7 +25,8 @@ export function buildTree(name: string, transform: Transform): string {
   const target = resolve("dist", name);
   rmSync(target, { recursive: true, force: true });
   mkdirSync(target, { recursive: true });
-  for (const part of ["src", "test", "bench", "examples"]) linkTree(join("dist", part), join(target, part));
+  for (const part of ["src", "test", "bench", "examples"])
+    linkTree(join("dist", part), join(target, part));
   for (const entry of readdirSync("src", { recursive: true, encoding: "utf8" })) {
     if (!entry.endsWith(".ts")) continue;
     const path = `src/${entry.replaceAll("\\", "/")}`;

@@ -7,6 +7,7 @@ import { seededRandom } from "../../../src/environment/seeded-random.ts";
 import { type Environment, fileSystemStorage } from "../../../src/index.ts";
 import { memoryEnvironment, nodeEnvironment } from "../../../src/testing/index.ts";
 import type { MemoryEnvironment } from "../../../src/testing/index.ts";
+import { orderChecked } from "../../support/order-checker.ts";
 import { auditStorage } from "../../support/storage-audit.ts";
 import { quickDirectory } from "../../support/subjects.ts";
 import { type Part, type PartRun, Tally, type TrialResult } from "../part.ts";
@@ -68,7 +69,8 @@ async function attempt(subject: Subject, fault: Fault | undefined, tally: Tally)
   const isNative = subject.backend === "lsm";
   const root = isNative ? quickDirectory("varve-io-") : "/job";
   const inner = isNative ? nodeEnvironment() : memoryEnvironment();
-  const faulty = faultyEnvironment(inner);
+  // Whatever fails, the order of what succeeds stays right; LevelDB and its threads go around it.
+  const faulty = faultyEnvironment(isNative ? inner : orderChecked(inner, [root]));
   const own = new Tally();
   const scenario = new Scenario(subject, faulty.environment, root, own);
   const text = `${subject.name}, ${JSON.stringify(fault)}`;

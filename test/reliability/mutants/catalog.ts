@@ -102,6 +102,15 @@ const verifying: readonly Mutant[] = [
 /** What is not durable when it is said to be. */
 const syncing: readonly Mutant[] = [
   mutant(
+    "metadata-not-synced",
+    "checkpoint/file-system-storage.ts",
+    "await this.#writeNew(temporary, bytes);\n        await this.#fileSystem.link(temporary, path);",
+    "await this.#fileSystem.create(temporary).then(async (file) => {\n          await file.write(bytes);\n          await file.close();\n        });\n        await this.#fileSystem.link(temporary, path);",
+    "crash-states",
+    1,
+    2,
+  ),
+  mutant(
     "bytes-not-synced",
     "checkpoint/file-system-storage.ts",
     "await file.sync();",
@@ -162,16 +171,7 @@ const lifeCycle: readonly Mutant[] = [
     "false;",
     "sim",
     1,
-    10,
-  ),
-  mutant(
-    "files-of-aborted-attempts-stay",
-    "coordinator/shared-state-registry.ts",
-    "for (const { created, reused } of attempt.tasks.values()) this.#defer([...created, ...reused]);",
-    "",
-    "sim",
-    1,
-    10,
+    60,
   ),
   mutant(
     "pins-of-created-files-stay",
@@ -181,15 +181,6 @@ const lifeCycle: readonly Mutant[] = [
     "sim",
     1,
     4,
-  ),
-  mutant(
-    "unknown-outcome-is-failure",
-    "checkpoint/completion-sequence.ts",
-    "const isKnown = isVisible === false && cause instanceof NoSpaceError;",
-    "const isKnown = true;",
-    "sim",
-    1,
-    30,
   ),
   mutant(
     "visible-metadata-is-failure",
@@ -268,13 +259,13 @@ const restoring: readonly Mutant[] = [
     8,
   ),
   mutant(
-    "replay-takes-rows-of-other-tasks",
+    "replay-loses-a-key-group",
     "backend/log-replay.ts",
     "if (group < first || group > last) return;",
-    "if (group < first) return;",
-    "exactly-once",
+    "if (group <= first || group > last) return;",
+    "crash",
     1,
-    4,
+    6,
   ),
   mutant(
     "clipped-one-key-group-too-late",
@@ -284,6 +275,19 @@ const restoring: readonly Mutant[] = [
     "exactly-once",
     1,
     3,
+  ),
+];
+
+/** What the options change and should not. */
+const different: readonly Mutant[] = [
+  mutant(
+    "first-of-blind-appends-is-lost",
+    "format/list-row.ts",
+    "const fresh = appends.filter((append) => append.changeNumber > applied);",
+    "const fresh = appends.filter((append) => append.changeNumber > applied).slice(1);",
+    "model",
+    1,
+    2,
   ),
 ];
 
@@ -311,5 +315,6 @@ export const mutants: readonly Mutant[] = [
   ...syncing,
   ...lifeCycle,
   ...restoring,
+  ...different,
   ...leaking,
 ];

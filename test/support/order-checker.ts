@@ -1,0 +1,227 @@
+// Watches the file system of a storage and fails when the order of its calls is one that a crash, or another
+// owner, would find wrong (docs/guarantees.md). An environment around another one.
+//   R1. Metadata gets its name after each file that it names is there, synced, and its name is.
+//   R2. No file is deleted that a checkpoint with metadata names.
+//   R3. No object is written twice under one name, but for the hint.
+//   R5. No segment is deleted that a checkpoint with metadata names: R2 of segments.
+//   R7. Nobody opens, links or copies LevelDB's LOCK.
+//   R8. Nothing is touched outside the given roots.
+// R4, that output is committed after metadata, is seen in the output itself (test/reliability/crash), and R6,
+// that what is linked is live in MANIFEST, by src/lsm/capture.ts, which compares sizes and replays.
+import assert from "node:assert/strict";
+import { posix } from "node:path";
+import { decodeFileList } from "../../src/format/file-list.ts";
+import { loadFrameChecksum } from "../../src/format/frame-checksum.ts";
+import { decodeMetadata } from "../../src/format/metadata.ts";
+import type { Environment, FileSystem, WritableFile } from "../../src/index.ts";
+import { loadCodec } from "../../src/workers/codec.ts";
+
+const metadataPattern = /^(.*)\/metadata\/\d{10}$/;
+const objectPattern = /\/(files\/[0-9a-f]{32}|metadata\/\d{10})$/;
+const filePattern = /^(.*)\/files\/([0-9a-f]{32})$/;
+
+/** What a path's file and its name are known to be. */
+interface Tracked {
+  /** Bytes that are synced; those of other names of the file count too. */
+  file: { isSynced: boolean };
+  isNamed: boolean;
+}
+
+/** Told besides the caller, who may take it for a failure of the disk and go on. */
+type OnViolation = (error: Error) => void;
+
+/** Nobody can go on after it: whichever test or part runs, it fails. */
+const endLoudly: OnViolation = (error) => {
+  queueMicrotask(() => {
+    throw error;
+  });
+};
+
+class OrderChecker {
+  readonly #inner: FileSystem;
+  readonly #roots: readonly string[];
+  readonly #tracked = new Map<string, Tracked>();
+  /** Metadata to the files that it names. */
+  readonly #named = new Map<string, readonly string[]>();
+
+  readonly #onViolation: OnViolation;
+
+  constructor(inner: FileSystem, roots: readonly string[], onViolation: OnViolation) {
+    this.#inner = inner;
+    this.#roots = roots;
+    this.#onViolation = onViolation;
+  }
+
+  #require(condition: boolean, message: string): void {
+    if (condition) return;
+    const error = new assert.AssertionError({ message });
+    this.#onViolation(error);
+    throw error;
+  }
+
+  touch(path: string): void {
+    const isInside = this.#roots.some((root) => path === root || path.startsWith(`${root}/`));
+    this.#require(isInside, `R8: ${path} is outside`);
+    this.#require(posix.basename(path) !== "LOCK", `R7: ${path}`);
+  }
+
+  created(path: string): void {
+    const isAgain = objectPattern.test(path) && this.#tracked.has(path);
+    this.#require(!isAgain, `R3: ${path} is written twice`);
+    this.#tracked.set(path, { file: { isSynced: false }, isNamed: false });
+  }
+
+  changed(path: string): void {
+    const known = this.#tracked.get(path);
+    if (known !== undefined) known.file.isSynced = false;
+  }
+
+  synced(path: string): void {
+    const known = this.#tracked.get(path);
+    if (known !== undefined) known.file.isSynced = true;
+  }
+
+  directorySynced(path: string): void {
+    for (const [name, known] of this.#tracked) {
+      if (posix.dirname(name) === path) known.isNamed = true;
+    }
+  }
+
+  linked(from: string, to: string): void {
+    const isAgain = objectPattern.test(to) && this.#tracked.has(to);
+    this.#require(!isAgain, `R3: ${to} is written twice`);
+    const file = this.#tracked.get(from)?.file ?? { isSynced: true }; // There before all this.
+    this.#tracked.set(to, { file, isNamed: false });
+  }
+
+  moved(from: string, to: string): void {
+    const known = this.#tracked.get(from);
+    this.#tracked.delete(from);
+    if (known !== undefined) this.#tracked.set(to, { file: known.file, isNamed: false });
+  }
+
+  /** R1, before the name is given. The files that it names. */
+  async beforeMetadata(bytes: Uint8Array, path: string): Promise<readonly string[]> {
+    const [, root = ""] = metadataPattern.exec(path) ?? [];
+    if (!Buffer.from(bytes.subarray(0, 8)).equals(Buffer.from("VARVECHK"))) return [];
+    const files = await this.#filesOf(bytes, root, path);
+    for (const file of files) {
+      const known = this.#tracked.get(file);
+      if (known === undefined) continue; // Of an earlier owner: it was there when this one began.
+      this.#require(known.file.isSynced, `R1: ${path} names ${file}, which is not synced`);
+      this.#require(known.isNamed, `R1: ${path} names ${file}, whose name is not synced`);
+    }
+    return files;
+  }
+
+  metadataNamed(path: string, files: readonly string[]): void {
+    this.#named.set(path, files);
+  }
+
+  async #filesOf(bytes: Uint8Array, root: string, path: string): Promise<string[]> {
+    const checksum = await loadFrameChecksum();
+    const tools = { checksum, codec: loadCodec() };
+    const { handles } = decodeMetadata(bytes, checksum, path);
+    const ids: string[] = [];
+    for (const { base, log } of handles) {
+      const list = await this.#inner.readFile(`${root}/files/${base.fileList.id}`);
+      ids.push(base.fileList.id);
+      ids.push(...decodeFileList(list, tools, base.fileList.id).files.map(({ id }) => id));
+      ids.push(...(log?.segments ?? []).map(({ id }) => id));
+    }
+    return ids.map((id) => `${root}/files/${id}`);
+  }
+
+  /** R2, before the name goes. */
+  async unlinking(path: string): Promise<void> {
+    if (metadataPattern.test(path)) this.#named.delete(path);
+    if (!filePattern.test(path)) return;
+    for (const [metadata, files] of this.#named) {
+      if (!files.includes(path)) continue;
+      const isGone = (await this.#inner.stat(metadata)) === undefined; // By another owner.
+      this.#require(isGone, `R2: ${path} is deleted, and ${metadata} names it`);
+    }
+  }
+
+  watched(file: WritableFile): WritableFile {
+    const sync = async (work: () => Promise<void>): Promise<void> => {
+      await work();
+      this.synced(file.path);
+    };
+    return {
+      path: file.path,
+      write: (bytes) => {
+        this.changed(file.path);
+        return file.write(bytes);
+      },
+      sync: () => sync(() => file.sync()),
+      syncData: () => sync(() => file.syncData()),
+      close: () => file.close(),
+    };
+  }
+}
+
+/** The environment, with an order of calls that is checked. `roots`: where it may do anything. */
+export function orderChecked(
+  environment: Environment,
+  roots: readonly string[],
+  onViolation: OnViolation = endLoudly,
+): Environment {
+  const inner = environment.fileSystem;
+  const checker = new OrderChecker(inner, roots, onViolation);
+  const checked: Partial<FileSystem> = {
+    async create(path) {
+      checker.touch(path);
+      const file = await inner.create(path);
+      checker.created(path);
+      return checker.watched(file);
+    },
+    async link(existing, path) {
+      checker.touch(existing);
+      checker.touch(path);
+      const isMetadata = metadataPattern.test(path);
+      const bytes = isMetadata ? await inner.readFile(existing) : undefined;
+      const files = bytes && (await checker.beforeMetadata(bytes, path));
+      await inner.link(existing, path);
+      checker.linked(existing, path);
+      if (files !== undefined) checker.metadataNamed(path, files);
+    },
+    async copyFile(source, path) {
+      checker.touch(source);
+      checker.touch(path);
+      await inner.copyFile(source, path);
+      checker.created(path);
+    },
+    async rename(from, to) {
+      checker.touch(from);
+      checker.touch(to);
+      await inner.rename(from, to);
+      checker.moved(from, to);
+    },
+    async unlink(path) {
+      checker.touch(path);
+      await checker.unlinking(path);
+      await inner.unlink(path);
+    },
+    async open(path) {
+      checker.touch(path);
+      return inner.open(path);
+    },
+    async syncFile(path) {
+      await inner.syncFile(path);
+      checker.synced(path);
+    },
+    async syncDirectory(path) {
+      await inner.syncDirectory(path);
+      checker.directorySynced(path);
+    },
+  };
+  const fileSystem = new Proxy(inner, {
+    get(target, name) {
+      const key = name as keyof FileSystem;
+      const value: unknown = checked[key] ?? target[key];
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+  return { ...environment, fileSystem };
+}

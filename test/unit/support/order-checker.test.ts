@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { describe, test } from "vitest";
+import type { Environment, FileSystem } from "../../../src/index.ts";
+import { MIB, fileSystemStorage, openKeyedStateBackend, u32 } from "../../../src/index.ts";
+import { memoryEnvironment } from "../../../src/testing/index.ts";
+import { orderChecked } from "../../support/order-checker.ts";
+
+/** The tests look at what callers are told. */
+const nothing = (): void => undefined;
+
+/** Three checkpoints of a backend in memory; with `retained` 1 the first two are deleted. */
+async function live(environment: Environment): Promise<void> {
+  const backend = await openKeyedStateBackend({
+    backend: "memory",
+    workingDirectory: "/work",
+    checkpointStorage: fileSystemStorage("/store", {}, environment),
+    restore: "latest-or-new",
+    retainedCheckpoints: 1,
+    memoryBudgetBytes: 16 * MIB,
+    environment,
+  });
+  const value = backend.valueState({ name: "value", value: u32 });
+  for (let round = 1; round <= 3; round++) {
+    backend.withKey("a", () => value.update(round));
+    await backend.checkpoint();
+  }
+  await backend.close();
+}
+
+/** A disk that says that it does something, and does not. */
+function without(environment: Environment, omitted: keyof FileSystem): Environment {
+  const fileSystem = new Proxy(environment.fileSystem, {
+    get(target, name) {
+      const value: unknown = target[name as keyof FileSystem];
+      if (name === omitted) return async () => undefined;
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+  return { ...environment, fileSystem };
+}
+
+describe("the order of calls", () => {
+  test("of checkpoints in memory keeps the rules", async () => {
+    await live(orderChecked(memoryEnvironment(), ["/store", "/work"]));
+  });
+
+  test("without the sync of an uploaded file breaks R1", async () => {
+    const checked = orderChecked(memoryEnvironment(), ["/store", "/work"], nothing);
+    await assert.rejects(live(without(checked, "syncFile")), /R1: .* is not synced/);
+  });
+
+  test("without the sync of a directory breaks R1", async () => {
+    const checked = orderChecked(memoryEnvironment(), ["/store", "/work"], nothing);
+    await assert.rejects(live(without(checked, "syncDirectory")), /R1: .* name is not synced/);
+  });
+
+  test("in which a file goes before the metadata that names it breaks R2", async () => {
+    const environment = memoryEnvironment();
+    const { fileSystem } = orderChecked(environment, ["/store", "/work"], nothing);
+    await live({ ...environment, fileSystem });
+    for (const name of await fileSystem.readDirectory("/store/files")) {
+      await assert.rejects(fileSystem.unlink(`/store/files/${name}`), /R2: /);
+    }
+  });
+
+  test("that writes a name twice, opens LOCK or goes elsewhere breaks R3, R7 and R8", async () => {
+    const { fileSystem } = orderChecked(memoryEnvironment(), ["/store"], nothing);
+    await fileSystem.makeDirectory("/store/files");
+    const path = `/store/files/${"ab".repeat(16)}`;
+    await fileSystem.create(path);
+    await fileSystem.unlink(path);
+    await assert.rejects(fileSystem.create(path), /R3: /);
+    await assert.rejects(fileSystem.open("/store/LOCK"), /R7: /);
+    await assert.rejects(fileSystem.create("/elsewhere"), /R8: /);
+  });
+});
