@@ -171,7 +171,7 @@ export const crash: Part = {
   what: "kill -9 at random times, at fail points and at system calls",
   unit: "kills",
   asked: 10_000,
-  sliceSeeds: 2,
+  sliceSeeds: 1,
   trialSecondsMax: 400,
   open: async () => new CrashRun(),
 };
