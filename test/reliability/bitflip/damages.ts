@@ -51,7 +51,11 @@ function groupsOf(name: string, clean: Buffer, objects: Objects): Group[] {
     name,
     count: Math.ceil(clean.length / block),
     make: (index) => {
-      const bytes = Buffer.from(clean).fill(0, index * block, (index + 1) * block);
+      const bytes = Buffer.from(clean).fill(
+        0,
+        index * block,
+        Math.min(clean.length, (index + 1) * block),
+      );
       return one(bytes, differenceOf(bytes, clean));
     },
   });

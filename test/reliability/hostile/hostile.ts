@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { type Part, type PartRun, Tally, type TrialResult } from "../part.ts";
 
-const SHARDS = 25;
+const SHARDS = 50;
 const check = fileURLToPath(new URL("../../hostile/check-hostile.js", import.meta.url));
 
 interface Line {

@@ -131,6 +131,6 @@ export const ioErrors: Part = {
   what: "every call of the environment fails, in forty ways",
   unit: "lives with a failing call",
   asked: 40 * 4 * 300,
-  sliceSeeds: 8,
+  sliceSeeds: 6,
   open: async () => new IoErrorsRun(),
 };

@@ -259,10 +259,10 @@ const restoring: readonly Mutant[] = [
     8,
   ),
   mutant(
-    "replay-loses-a-key-group",
+    "replay-loses-key-groups",
     "backend/log-replay.ts",
     "if (group < first || group > last) return;",
-    "if (group <= first || group > last) return;",
+    "if (group < first + 40 || group > last) return;",
     "crash",
     1,
     6,
