@@ -1,7 +1,9 @@
 // npm run bench:rivals -- --json
 import { readArguments, withScratch } from "./support/command.ts";
 import { Installation } from "./rivals/install.ts";
-import { type MeasureId, measureIds } from "./rivals/measures.ts";
+import { measureJobs } from "./rivals/job.ts";
+import { type MeasureId, chosenOf, measureIds } from "./rivals/measures.ts";
+import { rivalOperations } from "./rivals/operations.ts";
 import { join } from "node:path";
 import { nativeBench } from "./rivals/paths.ts";
 import { RivalReport } from "./rivals/rival-report.ts";
@@ -21,14 +23,15 @@ E5  cold, zipf 0.99 / the same                further  value operations / other 
 
   --json    one JSON object a line
   --quick   smaller states, fewer repetitions and rivals: under a minute once all is installed
-  --only    only these
+  --only    only these; also names of operations (valueGet, mapIterator, ...) for E1 to E3
 
 All lines are kept in native-bench/out. A miss does not change the exit code, which tells only whether
 everything could be measured.
 `;
 
-const { json, quick, only } = readArguments(help, measureIds);
-const chosen = measureIds.filter((id) => only === undefined || only.includes(id));
+const operationNames = rivalOperations.map(({ name }) => name);
+const { json, quick, only } = readArguments(help, [...measureIds, ...operationNames]);
+const { measures: chosen, operations: chosenOperations } = chosenOf(only);
 const report = new RivalReport(json, quick, join(nativeBench, "out"));
 const installation = new Installation();
 
@@ -48,8 +51,11 @@ async function measure(scratch: string): Promise<void> {
   current = "E1, E2, E3";
   const operations = has("E1", "E2", "E3");
   if (operations.length > 0) {
-    await measureOperations(report, installation, operations, quick, scratch);
+    await measureOperations(report, installation, operations, chosenOperations, quick, scratch);
   }
+  current = "E6, E7";
+  const jobs = has("E6", "E7");
+  if (jobs.length > 0) await measureJobs(report, installation, jobs, quick, scratch);
 }
 
 await withScratch(measure);

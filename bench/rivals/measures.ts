@@ -14,6 +14,26 @@ export const measureIds = [
 ] as const;
 export type MeasureId = (typeof measureIds)[number];
 
+export interface Chosen {
+  readonly measures: readonly MeasureId[];
+  /** Names of operations; undefined: all. */
+  readonly operations: readonly string[] | undefined;
+}
+
+/** `--only` takes measures and operations: an operation alone means E1 to E3 of it. */
+export function chosenOf(only: readonly string[] | undefined): Chosen {
+  if (only === undefined) return { measures: measureIds, operations: undefined };
+  const isMeasure = (name: string): name is MeasureId =>
+    (measureIds as readonly string[]).includes(name);
+  const asked = only.filter(isMeasure);
+  const operations = only.filter((name) => !isMeasure(name));
+  if (operations.length === 0) return { measures: asked, operations: undefined };
+  const ofOperations = asked.some((id) => operationMeasures.includes(id));
+  return { measures: ofOperations ? asked : [...operationMeasures, ...asked], operations };
+}
+
+const operationMeasures: readonly MeasureId[] = ["E1", "E2", "E3"];
+
 const operationsOfFlink =
   "To Flink: its backends stand alone, no task around them, which flatters it a little; RocksDB reads and writes " +
   "a memtable or the page cache through JNI, as in Flink's own benchmarks. To Varve: keys are numbers here, of which " +

@@ -96,7 +96,7 @@ const fullSchedule: Schedule = {
 const quickSchedule: Schedule = {
   repetitions: 3,
   repetitionMs: 150,
-  gateCalls: 60_000,
+  gateCalls: 100_000,
   warmUpMs: 300,
   checkedKeys: 20_000,
 };
@@ -111,11 +111,13 @@ export async function measureOperations(
   report: RivalReport,
   installation: Installation,
   asked: readonly MeasureId[],
+  chosen: readonly string[] | undefined,
   isQuick: boolean,
   scratch: string,
 ): Promise<void> {
   for (const operation of rivalOperations) {
-    if (isQuick && !quickOperations.includes(operation.name)) continue;
+    const names = chosen ?? (isQuick ? quickOperations : undefined);
+    if (names !== undefined && !names.includes(operation.name)) continue;
     const groups = asked.filter((id) => id !== "E3" || hasMap(operation));
     if (groups.length === 0) continue;
     const directory = join(scratch, operation.name.replaceAll("/", "-"));
