@@ -1,5 +1,6 @@
 // npm run bench:rivals -- --json
 import { readArguments, withScratch } from "./support/command.ts";
+import { measureCold } from "./rivals/cold.ts";
 import { Installation } from "./rivals/install.ts";
 import { measureJobs } from "./rivals/job.ts";
 import { type MeasureId, chosenOf, measureIds } from "./rivals/measures.ts";
@@ -56,6 +57,9 @@ async function measure(scratch: string): Promise<void> {
   current = "E6, E7";
   const jobs = has("E6", "E7");
   if (jobs.length > 0) await measureJobs(report, installation, jobs, quick, scratch);
+  current = "E4, E5";
+  const cold = has("E4", "E5");
+  if (cold.length > 0) await measureCold(report, installation, cold, quick, scratch);
 }
 
 await withScratch(measure);

@@ -50,6 +50,7 @@ import org.apache.flink.state.common.PeriodicMaterializationManager.Materializat
 import org.apache.flink.state.rocksdb.EmbeddedRocksDBStateBackend;
 import org.apache.flink.state.rocksdb.RocksDBConfigurableOptions;
 import org.apache.flink.state.rocksdb.RocksDBKeyedStateBackend;
+import org.apache.flink.util.InstantiationUtil;
 import org.rocksdb.RocksDB;
 
 /** One keyed backend of Flink, unaltered, in an environment of Flink's own tests. */
@@ -177,8 +178,9 @@ final class Backend<K> implements AutoCloseable {
                                 id, CheckpointStorageLocationReference.getDefault()),
                         CheckpointOptions.forCheckpointWithDefaultLocation());
         if (!future.isDone()) future.run();
-        KeyedStateHandle handle = future.get().getJobManagerOwnedSnapshot();
-        // What the coordinator does: files named by earlier checkpoints are put in their place.
+        // What the coordinator does: it gets a copy, and puts files of earlier checkpoints in their place.
+        KeyedStateHandle handle =
+                InstantiationUtil.clone(future.get().getJobManagerOwnedSnapshot());
         handle.registerSharedStates(shared, id);
         ((CheckpointListener) keyed).notifyCheckpointComplete(id);
         return handle;
