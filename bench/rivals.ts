@@ -1,12 +1,15 @@
 // npm run bench:rivals -- --json
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { readArguments, withScratch } from "./support/command.ts";
+import { measureAmplification } from "./rivals/amplification.ts";
 import { measureCold } from "./rivals/cold.ts";
 import { Installation } from "./rivals/install.ts";
 import { measureJobs } from "./rivals/job.ts";
 import { type MeasureId, chosenOf, measureIds } from "./rivals/measures.ts";
 import { rivalOperations } from "./rivals/operations.ts";
-import { join } from "node:path";
 import { nativeBench } from "./rivals/paths.ts";
+import { measureRecovery } from "./rivals/recovery.ts";
 import { RivalReport } from "./rivals/rival-report.ts";
 import { measureOperations } from "./rivals/state-operations.ts";
 
@@ -38,19 +41,24 @@ const installation = new Installation();
 
 /** What was begun and not ended when the run is interrupted. */
 let current = "the beginning";
+let scratchOfRun: string | undefined;
 process.once("SIGINT", () => interrupted("SIGINT"));
 process.once("SIGTERM", () => interrupted("SIGTERM"));
 
+/** The results so far are kept; the children end with their standard input, or their channel. */
 function interrupted(signal: string): void {
   report.line({ interrupted: signal, during: current, partial: true, kept: report.path });
+  if (scratchOfRun !== undefined)
+    rmSync(scratchOfRun, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   process.exit(130);
 }
 
 async function measure(scratch: string): Promise<void> {
+  scratchOfRun = scratch;
   const has = (...ids: readonly MeasureId[]): readonly MeasureId[] =>
     ids.filter((id) => chosen.includes(id));
-  current = "E1, E2, E3";
-  const operations = has("E1", "E2", "E3");
+  current = "E1, E2, E3, further";
+  const operations = has("E1", "E2", "E3", "further");
   if (operations.length > 0) {
     await measureOperations(report, installation, operations, chosenOperations, quick, scratch);
   }
@@ -60,6 +68,10 @@ async function measure(scratch: string): Promise<void> {
   current = "E4, E5";
   const cold = has("E4", "E5");
   if (cold.length > 0) await measureCold(report, installation, cold, quick, scratch);
+  current = "E9";
+  if (chosen.includes("E9")) await measureRecovery(report, installation, quick, scratch);
+  current = "E8";
+  if (chosen.includes("E8")) await measureAmplification(report, installation, quick, scratch);
 }
 
 await withScratch(measure);

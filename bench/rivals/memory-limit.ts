@@ -1,9 +1,17 @@
 // A limit of memory for a process and its page cache, by a cgroup of version 2 or 1.
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmdirSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { Command } from "./contestant.ts";
 
 const root = "/sys/fs/cgroup";
+const prefix = "varve-rivals-";
 
 export class MemoryLimit {
   /** For the row: what limits, or why nothing does. */
@@ -19,7 +27,8 @@ export class MemoryLimit {
   static create(bytes: number, name: string): MemoryLimit {
     try {
       const { parent, file, version } = controllerOf();
-      const group = join(parent, `varve-rivals-${process.pid}-${name.replaceAll(/\W+/g, "-")}`);
+      removeAbandoned(parent);
+      const group = join(parent, `${prefix}${process.pid}-${name.replaceAll(/\W+/g, "-")}`);
       mkdirSync(group);
       writeFileSync(join(group, file), String(bytes));
       const megabytes = Math.round(bytes / 1_048_576);
@@ -54,6 +63,18 @@ export class MemoryLimit {
       rmdirSync(this.#group);
     } catch {
       // A process that was killed is still there for a moment: an empty group costs nothing.
+    }
+  }
+}
+
+/** Those of runs that were interrupted: without a process in it a group can be removed. */
+function removeAbandoned(parent: string): void {
+  for (const name of readdirSync(parent)) {
+    if (!name.startsWith(prefix)) continue;
+    try {
+      rmdirSync(join(parent, name));
+    } catch {
+      // In use, by another run.
     }
   }
 }

@@ -1,11 +1,13 @@
-// E1, E2 and E3: state operations, all contestants in turns, repetition by repetition.
+// E1, E2, E3 and the further engines: state operations, all contestants in turns, repetition by repetition.
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { MIB } from "../../src/index.ts";
 import { progress } from "../support/command.ts";
 import { type Contestant, LineChild, OwnChild } from "./contestant.ts";
 import { flinkCommand } from "./flink.ts";
-import type { Installation } from "./install.ts";
+import type { Installation, RivalSource } from "./install.ts";
 import type { MeasureId } from "./measures.ts";
+import { nativeCommand, npmCommand } from "./native.ts";
 import {
   type OperationAssignment,
   type RivalChecksum,
@@ -18,63 +20,80 @@ import {
 import type { RivalReport } from "./rival-report.ts";
 import { type Question, type Rates, bestOf, differenceOf, notRunRow, ratioRow } from "./rows.ts";
 
-const mapName = "JavaScript Map";
 const ours = "Varve";
 
-/** Who takes part, by the measure that asks for it. */
+const furtherOperations: readonly string[] = [
+  "valueGet",
+  "valueUpdate",
+  "valueRmw500k",
+  "valueRmw10k",
+];
+const furtherManagedBytes = 512 * MIB;
+
+/** Who takes part, by the measures that ask for it. */
 interface Entrant {
   readonly name: string;
-  readonly group: "E1" | "E2" | "E3" | "ours";
+  readonly measures: readonly MeasureId[];
+  readonly source: RivalSource | "ours";
   readonly backend: string;
   readonly managedBytes: number;
   readonly isInQuick: boolean;
   readonly start: () => Contestant;
 }
 
-function jvm(collector: "G1" | "Parallel", isPreTouched: boolean): () => Contestant {
-  return () => new LineChild(flinkCommand({ heapMegabytes: 4096, collector, isPreTouched }));
+function own(name: string, backend: string, measures: readonly MeasureId[]): Entrant {
+  const module = new URL("./operations.process.js", import.meta.url);
+  const start = (): Contestant => new OwnChild(module, ["--max-old-space-size=6144"]);
+  return { name, measures, source: "ours", backend, managedBytes: 0, isInQuick: true, start };
 }
 
-function own(): Contestant {
-  const module = new URL("./operations.process.js", import.meta.url);
-  return new OwnChild(module, ["--max-old-space-size=6144"]);
+type FlinkSetting = Pick<Entrant, "backend" | "managedBytes" | "isInQuick">;
+
+function flink(
+  name: string,
+  measure: MeasureId,
+  collector: "G1" | "Parallel",
+  setting: FlinkSetting,
+): Entrant {
+  const isPreTouched = setting.backend === "heap";
+  const start = (): Contestant =>
+    new LineChild(flinkCommand({ heapMegabytes: 4096, collector, isPreTouched }));
+  return { name, measures: [measure], source: "flink", ...setting, start };
+}
+
+function further(name: string, source: "npm" | "native", backend: string): Entrant {
+  const command = source === "npm" ? npmCommand(backend) : nativeCommand(backend);
+  const start = (): Contestant => new LineChild(command);
+  const managedBytes = furtherManagedBytes;
+  return { name, measures: ["further"], source, backend, managedBytes, isInQuick: false, start };
 }
 
 const entrants: readonly Entrant[] = [
-  { name: ours, group: "ours", backend: "varve", managedBytes: 0, isInQuick: true, start: own },
-  { name: mapName, group: "E3", backend: "map", managedBytes: 0, isInQuick: true, start: own },
-  {
-    name: "Flink RocksDB, default",
-    group: "E1",
+  own(ours, "varve", ["E1", "E2", "E3", "further"]),
+  own("JavaScript Map", "map", ["E3", "further"]),
+  flink("Flink RocksDB, default", "E1", "G1", {
     backend: "rocksdb",
     managedBytes: 0,
     isInQuick: false,
-    start: jvm("G1", false),
-  },
-  {
-    name: "Flink RocksDB, managed 256 MB",
-    group: "E1",
+  }),
+  flink("Flink RocksDB, managed 256 MB", "E1", "G1", {
     backend: "rocksdb",
-    managedBytes: 256 * 1024 * 1024,
+    managedBytes: 256 * MIB,
     isInQuick: true,
-    start: jvm("G1", false),
-  },
-  {
-    name: "Flink heap, G1",
-    group: "E2",
-    backend: "heap",
-    managedBytes: 0,
-    isInQuick: false,
-    start: jvm("G1", true),
-  },
-  {
-    name: "Flink heap, parallel collector",
-    group: "E2",
+  }),
+  flink("Flink heap, G1", "E2", "G1", { backend: "heap", managedBytes: 0, isInQuick: false }),
+  flink("Flink heap, parallel collector", "E2", "Parallel", {
     backend: "heap",
     managedBytes: 0,
     isInQuick: true,
-    start: jvm("Parallel", true),
-  },
+  }),
+  further("memory-level", "npm", "memory-level"),
+  further("lmdb, transactions of 1,000", "npm", "lmdb"),
+  further("better-sqlite3, transactions of 1,000", "npm", "better-sqlite3"),
+  further("classic-level, getSync and batches of 1,000", "npm", "classic-level"),
+  further("level, getSync and batches of 1,000", "npm", "level"),
+  further("RocksDB from C++", "native", "rocksdb"),
+  further("LevelDB from C++", "native", "leveldb"),
 ];
 
 interface Schedule {
@@ -118,7 +137,7 @@ export async function measureOperations(
   for (const operation of rivalOperations) {
     const names = chosen ?? (isQuick ? quickOperations : undefined);
     if (names !== undefined && !names.includes(operation.name)) continue;
-    const groups = asked.filter((id) => id !== "E3" || hasMap(operation));
+    const groups = asked.filter((id) => concerns(id, operation));
     if (groups.length === 0) continue;
     const directory = join(scratch, operation.name.replaceAll("/", "-"));
     await measureOne(report, installation, operation, groups, isQuick, directory);
@@ -126,9 +145,10 @@ export async function measureOperations(
   }
 }
 
-/** E3 is about one operation, whose keys are made per record. */
-function hasMap({ name }: RivalOperation): boolean {
-  return name === "stringRmw500k/fresh";
+/** E3 is about one operation, whose keys are made per record; the further engines have values only. */
+function concerns(id: MeasureId, { name }: RivalOperation): boolean {
+  if (id === "E3") return name === "stringRmw500k/fresh";
+  return id !== "further" || furtherOperations.includes(name);
 }
 
 async function measureOne(
@@ -139,20 +159,20 @@ async function measureOne(
   isQuick: boolean,
   directory: string,
 ): Promise<void> {
-  const absence = await installation.absence("flink");
   const running: Running[] = [];
-  const failures = new Map<string, string>();
+  const absent = new Map<string, string>();
   try {
     for (const entrant of entrants) {
-      const isChosen = entrant.group === "ours" || groups.includes(entrant.group);
+      const isChosen = entrant.measures.some((id) => groups.includes(id));
       if (!isChosen || (isQuick && !entrant.isInQuick)) continue;
-      if (absence !== undefined && (entrant.group === "E1" || entrant.group === "E2")) {
-        failures.set(entrant.name, absence);
-      } else running.push({ ...entrant, child: entrant.start(), rates: [] });
+      const absence =
+        entrant.source === "ours" ? undefined : await installation.absence(entrant.source);
+      if (absence !== undefined) absent.set(entrant.name, absence);
+      else running.push({ ...entrant, child: entrant.start(), rates: [] });
     }
     const schedule = isQuick ? quickSchedule : fullSchedule;
     await measureAll(running, operation, schedule, directory);
-    print(report, operation, groups, running, failures);
+    print(report, operation, groups, running, absent, isQuick);
   } catch (error) {
     const because = error instanceof Error ? error.message : String(error);
     for (const id of groups) report.row(notRunRow(questionOf(operation, id), "all", because));
@@ -270,7 +290,8 @@ function questionOf(operation: RivalOperation, id: MeasureId): Question {
   const { name } = operation;
   if (id === "E1") return { id, name, asked: operation.askedOfRocksdb, bound, figuresUnit };
   if (id === "E2") return { id, name, asked: operation.askedOfHeap, bound, figuresUnit };
-  return { id, name, asked: 1.6, bound, figuresUnit };
+  if (id === "E3") return { id, name, asked: 1.6, bound, figuresUnit };
+  return { id, name, asked: null, bound: null, figuresUnit };
 }
 
 function print(
@@ -278,26 +299,42 @@ function print(
   operation: RivalOperation,
   groups: readonly MeasureId[],
   running: readonly Running[],
-  failures: ReadonlyMap<string, string>,
+  absent: ReadonlyMap<string, string>,
+  isQuick: boolean,
 ): void {
-  const ratesOf = ({ name, rates }: Running): Rates => ({ name, perRepetition: rates });
-  const mine = ratesOf(running.find(({ group }) => group === "ours")!);
+  const mine = ratesOf(running.find(({ name }) => name === ours)!);
   for (const id of groups) {
     const question = questionOf(operation, id);
-    const rivals = running.filter(({ group }) => group === id).map(ratesOf);
-    const best = bestOf(rivals, "highest");
-    if (best === undefined) {
-      const because = [...failures.values()][0] ?? "nobody took part";
-      report.row(notRunRow(question, id === "E1" ? "Flink RocksDB" : "Flink heap", because));
-      continue;
+    const asked = entrants.filter(
+      ({ name, measures, isInQuick }) =>
+        name !== ours && measures.includes(id) && (!isQuick || isInQuick),
+    );
+    for (const { name } of asked) {
+      const because = absent.get(name);
+      if (because !== undefined) report.row(notRunRow(question, name, because));
     }
-    const others = rivals.filter((rival) => rival !== best);
-    const beside = Object.fromEntries(
-      others.map((rival) => [rival.name, ratioRow(question, mine, rival)]),
-    );
-    const details = Object.fromEntries(
-      Object.entries(beside).map(([name, row]) => [`× ${name}`, row.value]),
-    );
-    report.row(ratioRow(question, mine, best, details));
+    const rivals = running.filter(({ name }) => asked.some((one) => one.name === name));
+    if (id === "further") {
+      for (const rival of rivals) report.row(ratioRow(question, mine, ratesOf(rival)));
+    } else printBest(report, question, mine, rivals.map(ratesOf));
   }
+}
+
+function ratesOf({ name, rates }: Running): Rates {
+  return { name, perRepetition: rates };
+}
+
+/** Beside the better of a rival's settings, with the ratio to the other. */
+function printBest(
+  report: RivalReport,
+  question: Question,
+  mine: Rates,
+  rivals: readonly Rates[],
+): void {
+  const best = bestOf(rivals, "highest");
+  if (best === undefined) return;
+  const details = rivals
+    .filter((rival) => rival !== best)
+    .map((rival) => [`× ${rival.name}`, ratioRow(question, mine, rival).value] as const);
+  report.row(ratioRow(question, mine, best, Object.fromEntries(details)));
 }

@@ -1,6 +1,7 @@
 // One engine of npm as a child process: node rival.mjs ENGINE. Answers lines of JSON with lines of JSON;
 // see native-bench/README.md.
 import { readFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 import { createInterface } from "node:readline";
 import { openEngine } from "./engines.mjs";
 import { Rows } from "./rows.mjs";
@@ -8,6 +9,18 @@ import { Values } from "./values.mjs";
 
 const engineName = process.argv[2];
 let subject;
+
+/** Bytes that this process has caused to be written, once it is quiet. */
+async function writtenBytes() {
+  let written = -1;
+  for (let quiet = 0, attempt = 0; quiet < 3 && attempt < 100; attempt++) {
+    const now = Number(/^write_bytes: (\d+)$/m.exec(readFileSync("/proc/self/io", "utf8"))[1]);
+    quiet = now === written ? quiet + 1 : 0;
+    written = now;
+    await delay(200);
+  }
+  return written;
+}
 
 const methods = {
   async open(assignment) {
@@ -23,9 +36,7 @@ const methods = {
   runTo: ({ calls }) => subject.runTo(calls),
   repetition: ({ millis }) => subject.repetition(millis),
   checksum: (request) => subject.checksum(request),
-  /** Bytes that this process has caused to be written. */
-  writtenBytes: () =>
-    Number(/^write_bytes: (\d+)$/m.exec(readFileSync("/proc/self/io", "utf8"))[1]),
+  writtenBytes,
 };
 
 for await (const line of createInterface({ input: process.stdin })) {
