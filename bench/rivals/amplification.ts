@@ -44,7 +44,7 @@ export async function measureAmplification(
   const absence = await installation.absence("npm");
   if (absence !== undefined) return report.row(notRunRow(question, rivalName, absence));
   const keys = isQuick ? 600_000 : 1_000_000;
-  const calls = isQuick ? 400_000 : 3_000_000;
+  const calls = isQuick ? 100_000 : 1_000_000;
   const directory = join(scratch, "amplification");
   const children: Contestant[] = [];
   try {
@@ -61,7 +61,7 @@ export async function measureAmplification(
       await load(child, index === 0 ? "varve" : "classic-level", keys, directory, path);
       results.set(child, { amplification: [], callsPerSecond: [], checkpoints: 0 });
     }
-    const repetitions = isQuick ? 2 : 3;
+    const repetitions = isQuick ? 3 : 5;
     // The first is not counted: compaction comes to its pace.
     for (let repetition = -1; repetition < repetitions; repetition++) {
       for (const child of children) {

@@ -57,9 +57,9 @@ const fullPlan: Plan = {
 const quickPlan: Plan = {
   limitBytes: undefined,
   managedBytes: 16 * MIB,
-  warmUpCalls: 20_000,
+  warmUpCalls: 10_000,
   repetitions: 3,
-  callsPerRepetition: 10_000,
+  callsPerRepetition: 5_000,
   isQuick: true,
 };
 

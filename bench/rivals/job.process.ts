@@ -18,7 +18,7 @@ const stride = 314_159;
 const recordsPerLook = 256;
 const sliceMs = 2;
 
-type CountUp = (number: number) => number;
+type CountUp = (position: number) => number;
 
 /** Increments the count of the current key and returns it. */
 function countUpOf(backend: KeyedStateBackend, valueBytes: number): CountUp {
@@ -32,11 +32,11 @@ function countUpOf(backend: KeyedStateBackend, valueBytes: number): CountUp {
   }
   const value: Serializer<Uint8Array> = bytes;
   const state = backend.valueState({ name: "wide", value });
-  return (number) => {
+  return (position) => {
     let row = state.value();
     if (row === undefined) {
       row = new Uint8Array(valueBytes);
-      fillBytes(row, number, 0);
+      fillBytes(row, position, 0);
       row.fill(0, 0, 8);
     }
     const view = new DataView(row.buffer, row.byteOffset, 8);
@@ -62,7 +62,9 @@ class Job {
   constructor(backend: KeyedStateBackend, { keys, valueBytes, intervalMs }: JobAssignment) {
     this.#backend = backend;
     this.#keys = keys;
-    this.#strings = stringKeyBytes(keys);
+    this.#strings = stringKeyBytes(
+      Int32Array.from({ length: keys }, (_, i) => (i * stride) % keys),
+    );
     this.#countUp = countUpOf(backend, valueBytes);
     this.#intervalMs = intervalMs;
   }
@@ -98,9 +100,9 @@ class Job {
   #process(count: number): number {
     let now = 0;
     for (let record = 0; record < count; record++) {
-      const number = (this.#next * stride) % this.#keys;
-      this.#backend.setCurrentKey(stringKeyAt(this.#strings, number));
-      now = this.#countUp(number);
+      const position = this.#next % this.#keys;
+      this.#backend.setCurrentKey(stringKeyAt(this.#strings, position));
+      now = this.#countUp(position);
       this.#next++;
     }
     return now;

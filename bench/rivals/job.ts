@@ -84,24 +84,24 @@ export async function measureJobs(
 ): Promise<void> {
   const small: Plan = isQuick
     ? {
-        keys: 100_000,
+        keys: 50_000,
         valueBytes: 8,
-        repetitions: 2,
+        repetitions: 3,
         warmUpMs: 500,
-        windowMs: 2000,
+        windowMs: 1500,
         backends: [changelog],
       }
     : {
         keys: 500_000,
         valueBytes: 8,
-        repetitions: 3,
+        repetitions: 5,
         warmUpMs: 5000,
         windowMs: 15_000,
         backends: [rocksdb, changelog, heap],
       };
   await measurePlan(report, installation, asked, small, join(scratch, "job"));
   if (isQuick) return;
-  const wide = { ...small, valueBytes: 1000, backends: [rocksdb, changelog] };
+  const wide = { ...small, valueBytes: 1000, repetitions: 3, backends: [rocksdb, changelog] };
   await measurePlan(report, installation, asked, wide, join(scratch, "wide-job"));
 }
 

@@ -28,7 +28,7 @@ export function chosenOf(only: readonly string[] | undefined): Chosen {
   const asked = only.filter(isMeasure);
   const operations = only.filter((name) => !isMeasure(name));
   if (operations.length === 0) return { measures: asked, operations: undefined };
-  const ofOperations = asked.some((id) => operationMeasures.includes(id));
+  const ofOperations = asked.some((id) => id === "further" || operationMeasures.includes(id));
   return { measures: ofOperations ? asked : [...operationMeasures, ...asked], operations };
 }
 

@@ -53,10 +53,16 @@ final class Job implements Subject {
             this.keys = keys;
         }
 
+        private int[] numbers() {
+            int[] numbers = new int[keys];
+            for (int i = 0; i < keys; i++) numbers[i] = (int) ((long) i * STRIDE % keys);
+            return numbers;
+        }
+
         @Override
         public String map(Long i) {
-            if (bytes == null) bytes = Sequences.stringKeys(keys);
-            return Sequences.stringKey(bytes, (int) ((i * STRIDE) % keys));
+            if (bytes == null) bytes = Sequences.stringKeys(numbers());
+            return Sequences.stringKey(bytes, (int) (i % keys));
         }
     }
 

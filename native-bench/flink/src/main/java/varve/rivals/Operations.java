@@ -7,6 +7,7 @@ import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.apache.flink.api.common.state.ListState;
 import org.apache.flink.api.common.state.ListStateDescriptor;
 import org.apache.flink.api.common.state.MapState;
@@ -62,16 +63,18 @@ final class Operations implements Subject {
         passCalls = request.get("passCalls").asInt();
         isFresh = request.get("fresh").asBoolean();
         boolean isString = operation.startsWith("string");
-        order =
+        int[] called =
                 isFresh
                         ? Sequences.shuffled(KEYS, KEYS, 43)
                         : Sequences.shuffled(keyCount, 0, keyCount == 10_000 ? 45 : 42);
+        order = isString ? ascending(keyCount) : called;
+        int[] ordered = isString ? positionsOf(called) : ascending(keyCount);
         for (int i = 0; i < ENTRIES; i++) {
             mapValues[i] = 1.0 / (i + 3);
             tenEntries.put((long) mapKeys[i], mapValues[i]);
         }
         for (long i = 0; i < 100; i++) hundred.add(i);
-        stringBytes = isString ? Sequences.stringKeys(keyCount) : null;
+        stringBytes = isString ? Sequences.stringKeys(called) : null;
         strings = operation.equals("stringRmw500k") ? new String[keyCount] : null;
         if (strings != null) {
             for (int i = 0; i < keyCount; i++) strings[i] = Sequences.stringKey(stringBytes, i);
@@ -89,9 +92,20 @@ final class Operations implements Subject {
                                 false),
                         keys);
         descriptor = openState();
-        for (int key = 0; key < keyCount; key++) fill(key);
+        for (int key : ordered) fill(key);
         if (operation.startsWith("list")) backend.compact(descriptor);
         backend.settle(SETTLE_MS);
+    }
+
+    private static int[] ascending(int count) {
+        return IntStream.range(0, count).toArray();
+    }
+
+    /** Where each of the numbers from 0 on stands among them. */
+    private static int[] positionsOf(int[] numbers) {
+        int[] positions = new int[numbers.length];
+        for (int position = 0; position < numbers.length; position++) positions[numbers[position]] = position;
+        return positions;
     }
 
     private StateDescriptor<?, ?> openState() throws Exception {
@@ -117,10 +131,11 @@ final class Operations implements Subject {
         return of;
     }
 
-    private void setKey(int number) {
-        if (stringBytes == null) backend.keyed.setCurrentKey((long) number);
-        else if (strings != null) backend.keyed.setCurrentKey(strings[number]);
-        else backend.keyed.setCurrentKey(Sequences.stringKey(stringBytes, number));
+    /** By its number, or, of a string, by its position in the stream. */
+    private void setKey(int key) {
+        if (stringBytes == null) backend.keyed.setCurrentKey((long) key);
+        else if (strings != null) backend.keyed.setCurrentKey(strings[key]);
+        else backend.keyed.setCurrentKey(Sequences.stringKey(stringBytes, key));
     }
 
     private void fill(int key) throws Exception {

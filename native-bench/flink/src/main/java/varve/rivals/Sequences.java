@@ -57,18 +57,19 @@ final class Sequences {
         return folded;
     }
 
-    /** The bytes of "user-" and fifteen digits, for the numbers below count. */
-    static byte[] stringKeys(int count) {
-        byte[] bytes = new byte[count * KEY_BYTES];
-        for (int number = 0; number < count; number++) {
-            byte[] text = String.format("user-%015d", number).getBytes(StandardCharsets.ISO_8859_1);
-            System.arraycopy(text, 0, bytes, number * KEY_BYTES, KEY_BYTES);
+    /** The bytes of "user-" and fifteen digits of each number, as a stream would bring them. */
+    static byte[] stringKeys(int[] numbers) {
+        byte[] bytes = new byte[numbers.length * KEY_BYTES];
+        for (int position = 0; position < numbers.length; position++) {
+            byte[] text =
+                    String.format("user-%015d", numbers[position]).getBytes(StandardCharsets.ISO_8859_1);
+            System.arraycopy(text, 0, bytes, position * KEY_BYTES, KEY_BYTES);
         }
         return bytes;
     }
 
-    static String stringKey(byte[] bytes, int number) {
-        return new String(bytes, number * KEY_BYTES, KEY_BYTES, StandardCharsets.ISO_8859_1);
+    static String stringKey(byte[] bytes, int position) {
+        return new String(bytes, position * KEY_BYTES, KEY_BYTES, StandardCharsets.ISO_8859_1);
     }
 
     /** Little-endian 32-bit numbers, written by who compares. */
