@@ -9,6 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { describe, test } from "vitest";
 import { LineChild } from "../../../bench/rivals/contestant.ts";
+import { MemoryLimit } from "../../../bench/rivals/memory-limit.ts";
 import { chosenOf, measureIds, unfairness } from "../../../bench/rivals/measures.ts";
 import { rivalOperations } from "../../../bench/rivals/operations.ts";
 import {
@@ -96,6 +97,7 @@ describe("what is asked of the rivals", () => {
     const one = chosenOf(["mapGet"]);
     assert.deepEqual(one, { measures: ["E1", "E2", "E3"], operations: ["mapGet"] });
     assert.deepEqual(chosenOf(["E1", "mapGet"]).measures, ["E1"]);
+    assert.deepEqual(chosenOf(["further", "valueGet"]).measures, ["further"]);
     assert.deepEqual(chosenOf(["E7", "mapGet"]).measures, ["E1", "E2", "E3", "E7"]);
   });
 
@@ -144,6 +146,28 @@ describe("a rival's process", () => {
     const child = new LineChild({ file: "/nonexistent/rival", arguments: [] });
     await assert.rejects(child.call("open"), /ENOENT/);
     await child.close();
+  });
+});
+
+describe("a limit of memory", () => {
+  test("that cannot be set leaves the command as it is, and says so", () => {
+    const given = { file: "node", arguments: ["-v"] };
+    const limit = MemoryLimit.none("there is no cgroup");
+    assert.equal(limit.within(given), given);
+    assert.match(limit.description, /^none .*there is no cgroup/);
+    limit.remove();
+  });
+
+  test("holds for the process, where it can be set", (t) => {
+    const limit = MemoryLimit.create(64 * 1_048_576, "test");
+    if (limit.description.startsWith("none")) return t.skip(limit.description);
+    try {
+      const shown = { file: "cat", arguments: ["/proc/self/cgroup"] };
+      const { file, arguments: given } = limit.within(shown);
+      assert.match(spawnSync(file, given, { encoding: "utf8" }).stdout, /varve-rivals-\d+-test/);
+    } finally {
+      limit.remove();
+    }
   });
 });
 
