@@ -202,7 +202,6 @@ export interface CompletedSavepoint {
   readonly location: string;
 }
 
-/** Everything counts from open, unless it says otherwise. Sizes in bytes. */
 /** What policy "changelog" did so far. */
 export interface ChangelogStats {
   /** Batches of changes, and rows in them; a row counts each time it is appended. */
@@ -222,6 +221,7 @@ export interface ChangelogStats {
   readonly estimatedRecoveryMs: number;
 }
 
+/** Everything counts from open, unless it says otherwise. Sizes in bytes. */
 export interface BackendStats {
   readonly backend: "memory" | "lsm";
   readonly memoryBudgetBytes: number;

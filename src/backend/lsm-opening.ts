@@ -81,6 +81,7 @@ class LsmAssembly {
     const thread = isQuick
       ? spawnThread(this.#parts.host.environment, this.#parts.undo)
       : undefined;
+    this.#beginAppender();
     const logs = this.#openLogs();
     logs.catch(() => undefined); // Told when it is replayed, unless something else fails before.
     const restored = await this.#buildDatabase(directory, plan, lsm.blockSizeBytes); //# fail point: open.database-built
@@ -131,6 +132,13 @@ class LsmAssembly {
     await this.#parts.loadRows(plan.loaded, tierTarget(buffer, tier)); //# fail point: open.rows-loaded
     await this.#replay(await logs, tierTarget(buffer, tier), changelog, restored); //# fail point: open.log-replayed
     return changelog ?? tier;
+  }
+
+  /** Its thread starts while the database is built: the tier takes the same one. */
+  #beginAppender(): void {
+    const { options, host } = this.#parts;
+    if (options.policy !== "changelog") return;
+    host.logWriter(options.checkpointStorage).catch(() => undefined); // Told to the tier.
   }
 
   /** What the tier asks of its neighbours. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { copyFileSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { inspect } from "node:util";
-import { describe, test } from "vitest";
+import { afterAll, describe, test } from "vitest";
 import {
   type CheckpointPolicy,
   type CheckpointStorage,
@@ -11,6 +11,7 @@ import {
   type ProtectionOptions,
   fileSystemStorage,
   openKeyedStateBackend,
+  openStateHost,
   protectedStorage,
   utf8,
 } from "../../../src/index.ts";
@@ -30,6 +31,10 @@ function storageIn(
   return protectedStorage(fileSystemStorage(join(directory, "checkpoints")), { mode, keys });
 }
 
+/** One for all tests: a host starts threads. */
+const host = await openStateHost({ memoryBudgetBytes: 32 * 1_048_576, workers: 1 });
+afterAll(() => host.close());
+
 function open(
   directory: string,
   checkpointStorage: CheckpointStorage,
@@ -41,7 +46,7 @@ function open(
     checkpointStorage,
     restore,
     policy,
-    memoryBudgetBytes: 16 * 1_048_576,
+    host,
   });
 }
 

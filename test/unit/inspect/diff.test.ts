@@ -14,9 +14,10 @@ import {
   write,
 } from "../../support/inspected-job.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
+import { sample } from "../../support/long-tests.ts";
 
 describe("a diff", () => {
-  for (const backend of ["lsm", "memory"] as const) {
+  for (const backend of sample(["lsm", "memory"] as const, 2)) {
     test(`tells what was added, removed and changed, ${backend}`, async () => {
       const folder = temporaryDirectory();
       const directory = join(folder, "checkpoints");

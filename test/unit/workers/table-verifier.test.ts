@@ -15,6 +15,7 @@ import type { TableClaims } from "../../../src/format/leveldb-table-walk.ts";
 import { decodeMetadata } from "../../../src/format/metadata.ts";
 import { loadCodec } from "../../../src/workers/codec.ts";
 import { checkTableEnd, openTableVerifier } from "../../../src/workers/table-verifier.ts";
+import { isLong } from "../../support/long-tests.ts";
 
 interface Table {
   readonly bytes: Uint8Array;
@@ -105,7 +106,8 @@ describe("a table", () => {
     const table = await goldenTable();
     const built = builtTable(40, 1024);
     for (const { bytes, claims } of [built, table]) {
-      const step = bytes.length > 20_000 ? 11 : 1;
+      // Steps that are odd meet every bit of a byte.
+      const step = (bytes.length > 20_000 ? 11 : 1) * (isLong ? 1 : 5);
       for (let bit = 0; bit < bytes.length * 8; bit += step) {
         const dirty = Uint8Array.from(bytes);
         dirty[bit >> 3]! ^= 1 << (bit & 7);
@@ -119,7 +121,7 @@ describe("a table", () => {
         }
       }
     }
-    assert.ok(refused > 5000, `${refused} refused`);
+    assert.ok(refused > (isLong ? 5000 : 1000), `${refused} refused`);
   });
 
   test("that claims other bounds, groups, states or sequences is refused", async () => {
