@@ -7,7 +7,6 @@
 import { basename, dirname, join, resolve } from "node:path";
 import type { CheckpointStorage, PutOptions, StorageStats } from "../api/checkpoint-storage.ts";
 import type { Environment, FileSystem } from "../api/environment.ts";
-import { allDone } from "../common/all-done.ts";
 import { refuseUnknownOptions } from "../common/options.ts";
 import { InvalidArgumentError, StorageError } from "../errors.ts";
 import { nodeEnvironment } from "../environment/node-environment.ts";
@@ -118,16 +117,16 @@ class FileSystemStorage implements CheckpointStorage {
       const temporary = this.#temporaries.beside(path);
       let outcome: "created" | "exists" = "created";
       try {
-        await this.#writeNew(temporary, bytes, () => this.#fileSystem.link(temporary, path)); // S2 //# fail point: storage.name-linked
+        await this.#writeNew(temporary, bytes);
+        await this.#fileSystem.link(temporary, path); // S2 //# fail point: storage.name-linked
       } catch (cause) {
         await this.#unlinkQuietly(temporary);
         if (systemCodeOf(cause) !== "EEXIST") throw cause;
         outcome = "exists";
       }
-      const done: Promise<void>[] =
-        outcome === "created" ? [this.#fileSystem.unlink(temporary)] : [];
+      if (outcome === "created") await this.#fileSystem.unlink(temporary); //# fail point: storage.temporary-unlinked
       // Also if it exists: the caller will rely on that, so it must survive a power loss too.
-      await allDone([...done, this.#syncs.sync(dirname(path))]); //# fail point: storage.temporary-unlinked
+      await this.#syncs.sync(dirname(path));
       return outcome;
     });
   }
@@ -288,21 +287,14 @@ class FileSystemStorage implements CheckpointStorage {
     this.#copiedFiles++;
   }
 
-  /** `whenSynced` runs while the file is closed: that gives its bytes to nobody. */
-  async #writeNew(
-    path: string,
-    bytes: Uint8Array,
-    whenSynced: () => Promise<void> = () => Promise.resolve(),
-  ): Promise<void> {
+  async #writeNew(path: string, bytes: Uint8Array): Promise<void> {
     const file = await this.#fileSystem.create(path);
     try {
       await file.write(bytes); //# fail point: storage.bytes-written
       await file.sync(); //# fail point: storage.bytes-synced
-    } catch (cause) {
+    } finally {
       await file.close();
-      throw cause;
     }
-    await allDone([whenSynced(), file.close()]);
   }
 
   async #unlinkQuietly(path: string): Promise<void> {

@@ -104,7 +104,7 @@ const syncing: readonly Mutant[] = [
   mutant(
     "metadata-not-synced",
     "checkpoint/file-system-storage.ts",
-    "await this.#writeNew(temporary, bytes, () => this.#fileSystem.link(temporary, path));",
+    "await this.#writeNew(temporary, bytes);\n        await this.#fileSystem.link(temporary, path);",
     "await this.#fileSystem.create(temporary).then(async (file) => {\n          await file.write(bytes);\n          await file.close();\n        });\n        await this.#fileSystem.link(temporary, path);",
     "crash-states",
     1,
