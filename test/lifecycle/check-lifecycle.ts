@@ -108,9 +108,7 @@ async function one(
   // Short ones and long ones: what goes wrong early must not be hidden by what comes later.
   const operations = 10 + ((lifeSeed * 37) % (operationsMax - 9));
   if (backend === "memory") {
-    // docs/reliability.md says what checking the order does to some of these lives.
-    const isOrderChecked = false;
-    return runLife({ seed: lifeSeed, operations, backend, directory: "", isOrderChecked });
+    return runLife({ seed: lifeSeed, operations, backend, directory: "" });
   }
   const directory = await mkdtemp(join(tmpdir(), "varve-lifecycle-"));
   try {

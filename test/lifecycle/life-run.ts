@@ -28,8 +28,6 @@ export interface LifeOptions {
   readonly policy?: CheckpointPolicy | "any" | undefined;
   /** Of the lsm backend: an empty directory of its own. */
   readonly directory: string;
-  /** As of TaskJobOptions. */
-  readonly isOrderChecked?: boolean | undefined;
   /** Called once, half-way: for the proof that what it breaks is noticed. */
   readonly sabotage?: ((life: Life) => Promise<void> | void) | undefined;
 }
@@ -142,7 +140,6 @@ export class Life implements LifeResult {
         tag: `owner ${this.#lives + 1}`,
         workPath: `${root}/work-${++this.#lives}`,
         wrap: (storage) => faultyStorage(storage, this.faults),
-        isOrderChecked: this.#options.isOrderChecked,
       },
       {
         taskCount,

@@ -37,8 +37,6 @@ export interface TaskJobOptions {
   /** Tells the owners of a job apart: two may trigger the same id. */
   readonly tag?: string | undefined;
   readonly wrap?: ((storage: CheckpointStorage) => CheckpointStorage) | undefined;
-  /** Whether the order of its calls is checked, where all go through the environment. @defaultValue true */
-  readonly isOrderChecked?: boolean | undefined;
 }
 
 type Coordinating = Partial<
@@ -67,9 +65,8 @@ export function modelNameOf(restore: RestoreHandles): string {
 }
 
 /** Where all calls go through the environment their order is checked. */
-function withOrder(options: TaskJobOptions): Environment {
-  const { environment, storagePath, workPath, isOrderChecked = true } = options;
-  if (environment.fileSystem.isNative || !isOrderChecked) return environment;
+function withOrder({ environment, storagePath, workPath }: TaskJobOptions): Environment {
+  if (environment.fileSystem.isNative) return environment;
   return orderChecked(environment, [storagePath, workPath]);
 }
 
