@@ -124,12 +124,25 @@ class OrderChecker {
     const { handles } = decodeMetadata(bytes, checksum, path);
     const ids: string[] = [];
     for (const { base, log } of handles) {
-      const list = await this.#inner.readFile(`${root}/files/${base.fileList.id}`);
       ids.push(base.fileList.id);
-      ids.push(...decodeFileList(list, tools, base.fileList.id).files.map(({ id }) => id));
       ids.push(...(log?.segments ?? []).map(({ id }) => id));
+      const list = await this.#listIn(`${root}/files/${base.fileList.id}`, path);
+      if (list === undefined) continue;
+      ids.push(...decodeFileList(list, tools, base.fileList.id).files.map(({ id }) => id));
     }
     return ids.map((id) => `${root}/files/${id}`);
+  }
+
+  /** Undefined if a later owner has deleted it: what a paused one then creates is fenced. */
+  async #listIn(listPath: string, path: string): Promise<Uint8Array | undefined> {
+    try {
+      return await this.#inner.readFile(listPath);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      const wasThere = this.#tracked.has(listPath);
+      this.#require(wasThere, `R1: ${path} names ${listPath}, which was never there`);
+      return undefined;
+    }
   }
 
   /** R2, before the name goes. */
@@ -179,8 +192,9 @@ export function orderChecked(
     async link(existing, path) {
       checker.touch(existing);
       checker.touch(path);
-      const isMetadata = metadataPattern.test(path);
-      const bytes = isMetadata ? await inner.readFile(existing) : undefined;
+      // A name that is taken gives no new one: the call fails, as it has to.
+      const isGiven = metadataPattern.test(path) && (await inner.stat(path)) === undefined;
+      const bytes = isGiven ? await inner.readFile(existing) : undefined;
       const files = bytes && (await checker.beforeMetadata(bytes, path));
       await inner.link(existing, path);
       checker.linked(existing, path);

@@ -63,6 +63,25 @@ describe("the order of calls", () => {
     }
   });
 
+  test("lets a paused owner, whose files a later one has deleted, be told that the name is taken", async () => {
+    const environment = memoryEnvironment();
+    const { fileSystem } = orderChecked(environment, ["/store", "/work"], nothing);
+    await live({ ...environment, fileSystem });
+    const [name = ""] = await fileSystem.readDirectory("/store/metadata");
+    const taken = `/store/metadata/${name}`;
+    const later = environment.fileSystem; // Its calls go round the checker of the paused one.
+    for (const file of await later.readDirectory("/store/files")) {
+      await later.unlink(`/store/files/${file}`);
+    }
+    await later.copyFile(taken, "/store/metadata/.temporary");
+    const link = (to: string): Promise<void> => fileSystem.link("/store/metadata/.temporary", to);
+    await assert.rejects(link(taken), { code: "EEXIST" });
+    await link("/store/metadata/0000000099"); // Its own files, once there: the fence decides.
+    const other = orderChecked(environment, ["/store", "/work"], nothing).fileSystem;
+    const unknown = other.link("/store/metadata/.temporary", "/store/metadata/0000000098");
+    await assert.rejects(unknown, /R1: .* was never there/);
+  });
+
   test("that writes a name twice, opens LOCK or goes elsewhere breaks R3, R7 and R8", async () => {
     const { fileSystem } = orderChecked(memoryEnvironment(), ["/store"], nothing);
     await fileSystem.makeDirectory("/store/files");
