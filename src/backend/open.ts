@@ -4,7 +4,7 @@ import type { KeyedStateBackend } from "../api/keyed-state-backend.ts";
 import { type CheckpointStore, openCheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import type { LocalFiles } from "../checkpoint/local-files.ts";
 import { type RestoreTrace, restoreTracing } from "../diagnostics.ts";
-import { InvalidArgumentError } from "../errors.ts";
+import { CorruptionError, InvalidArgumentError } from "../errors.ts";
 import { lockDirectory } from "../lsm/directory-lock.ts";
 import { Epochs } from "../memory/epochs.ts";
 import type { ColdTier } from "../memory/buffer-contracts.ts";
@@ -23,7 +23,12 @@ import { type RowsTarget, bufferTarget, loadRows } from "./row-restore.ts";
 import { MemoryTier } from "./memory-tier.ts";
 import { obtainHost, openLocalFiles } from "./opening.ts";
 import { type KeyedStateBackendOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
-import { type RestorePart, type RestoreSource, findRestoreSource } from "./restore.ts";
+import {
+  type RestorePart,
+  type RestoreSource,
+  findRestoreSource,
+  refuseGivenUp,
+} from "./restore.ts";
 import { ScratchDirectories } from "./scratch-directories.ts";
 import { Savepoints } from "./savepoints.ts";
 import { StateCatalog } from "./state-catalog.ts";
@@ -81,7 +86,14 @@ async function open(
   const trace: RestoreTrace = {};
   if (source !== undefined) trace.checkpointId = source.restored.checkpointId;
   const assembly = new Assembly(resolved, environment, host, store, source, local, undo);
-  return restoreTracing.tracePromise(() => assembly.build(shareBytes, confirmations), trace);
+  return restoreTracing.tracePromise(async () => {
+    try {
+      return await assembly.build(shareBytes, confirmations);
+    } catch (error) {
+      if (error instanceof CorruptionError) await refuseGivenUp(resolved, source);
+      throw error;
+    }
+  }, trace);
 }
 
 class Assembly {

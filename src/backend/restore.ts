@@ -10,7 +10,7 @@ import type {
 } from "../api/keyed-state-backend.ts";
 import { CheckpointReader } from "../checkpoint/checkpoint-reader.ts";
 import { LATEST_NAME, metadataName, numberOfMetadataName } from "../checkpoint/layout.ts";
-import { InvalidArgumentError } from "../errors.ts";
+import { CheckpointNotFoundError, InvalidArgumentError } from "../errors.ts";
 import type { CheckpointMetadata } from "../format/metadata.ts";
 import { savepointFormatOf } from "../format/savepoint.ts";
 import type { ResolvedOptions, RestoreTarget } from "./options.ts";
@@ -63,6 +63,27 @@ export async function findRestoreSource(
   }
   if (restore === "latest") return own(await reader.loadNewest());
   return combine([await fromPath(restore, options)], options);
+}
+
+/**
+ * A file is missing either from a checkpoint that exists, which is damage, or because another owner has
+ * completed newer ones and given up this one since it was found: then there is nothing to repair.
+ */
+export async function refuseGivenUp(
+  { checkpointStorage }: ResolvedOptions,
+  source: RestoreSource | undefined,
+): Promise<void> {
+  if (source === undefined || !source.parts.every(({ isOwnStorage }) => isOwnStorage)) return;
+  const { checkpointId } = source.restored;
+  try {
+    await new CheckpointReader(checkpointStorage).findById(checkpointId);
+  } catch (cause) {
+    if (!(cause instanceof CheckpointNotFoundError)) return; // The damage is what to tell.
+    throw new CheckpointNotFoundError(
+      `checkpoint ${checkpointId} was given up by another owner while it was being restored: open again`,
+      { cause },
+    );
+  }
 }
 
 function isPaths(restore: RestoreTarget): restore is readonly string[] {

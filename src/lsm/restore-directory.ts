@@ -6,9 +6,8 @@
 //   R3. MANIFEST is durable before CURRENT names it, so a directory with CURRENT is whole.
 //   R4. MANIFEST takes the number after all SSTs, and nextFile is beyond it: no number is used twice.
 import { join } from "node:path";
-import { removeDirectory } from "../environment/typed-error.ts";
 import type { Environment, FileSystem } from "../api/environment.ts";
-import { allDone } from "../common/all-done.ts";
+import { removeDirectory } from "../environment/typed-error.ts";
 import { CorruptionError, InvalidArgumentError } from "../errors.ts";
 import { validateFileSet } from "../format/leveldb-file-set.ts";
 import type { OwnedKeyGroups } from "../format/leveldb-file-set.ts";
@@ -95,7 +94,10 @@ async function linkFiles(
       throw error;
     }),
   );
-  await allDone(lanes); // Then the directory may be removed.
+  // All have ended before the directory may be removed.
+  for (const outcome of await Promise.allSettled(lanes)) {
+    if (outcome.status === "rejected") throw outcome.reason;
+  }
   return { linkedFiles: files.length - copiedFiles, copiedFiles };
 }
 

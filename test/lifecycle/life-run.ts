@@ -376,15 +376,21 @@ export class Life implements LifeResult {
     });
     await this.settle();
     const restore = await waiting;
-    if (restore instanceof StateBackendError) {
-      // A paused owner went on, and completed or even deleted what this one would restore.
-      const isOvertaken = ["VARVE_FENCED", "VARVE_CHECKPOINT_NOT_FOUND"].includes(restore.code);
-      if (!isOvertaken || this.zombies.length === 0) throw restore;
-      if (!job.coordinator.signal.aborted) await this.takeOver("overtaken");
-      return;
-    }
+    if (restore instanceof StateBackendError) return this.#overtaken(restore);
     await job.closeTasks();
-    await job.start(count, restore, this.models);
+    try {
+      await job.start(count, restore, this.models);
+    } catch (error) {
+      if (!(error instanceof StateBackendError)) throw error;
+      return this.#overtaken(error);
+    }
     await this.#verify();
+  }
+
+  /** A paused owner went on, and completed or even deleted what this one would restore. */
+  async #overtaken(error: StateBackendError): Promise<void> {
+    const isOvertaken = ["VARVE_FENCED", "VARVE_CHECKPOINT_NOT_FOUND"].includes(error.code);
+    if (!isOvertaken || this.zombies.length === 0) throw error;
+    if (!this.job.coordinator.signal.aborted) await this.takeOver("overtaken");
   }
 }

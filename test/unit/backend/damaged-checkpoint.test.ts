@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { afterAll, describe, test } from "vitest";
 import { MIB, fileSystemStorage, openStateHost } from "../../../src/index.ts";
 import type { KeyedStateBackend, KeyedStateBackendOptions, StateHost } from "../../../src/index.ts";
-import { Workplace, codeOf, readOne, writeAll } from "./fixture.ts";
+import { Workplace, codeOf, readOne, storageWith, writeAll } from "./fixture.ts";
 import { isLong } from "../../support/long-tests.ts";
 
 const damageCodes = ["VARVE_CORRUPTION", "VARVE_UNSUPPORTED_FORMAT"];
@@ -241,6 +241,35 @@ describe("a checkpoint directory", () => {
       await assert.rejects(place.open({ host, restore }), { code: "VARVE_STORAGE" });
     }
   });
+
+  for (const kind of ["lsm", "memory"] as const) {
+    test(`is told as given up, not as damaged, if another owner deletes what is being restored, ${kind}`, async () => {
+      const { place, open } = await stored(kind);
+      const overtake = async (): Promise<void> => {
+        const workingDirectory = join(place.root, "other");
+        const other = await open({ workingDirectory, retainedCheckpoints: 1 });
+        writeAll(other, 50, 4);
+        await other.checkpoint();
+        await other.close();
+      };
+      let overtaken: Promise<void> | undefined;
+      const checkpointStorage = storageWith(place.storage, {
+        // Looked at first: the file list, after the metadata was read.
+        size: async (name) => {
+          if (name.startsWith("files/")) await (overtaken ??= overtake());
+          return place.storage.size(name);
+        },
+      });
+      await assert.rejects(open({ checkpointStorage }), {
+        code: "VARVE_CHECKPOINT_NOT_FOUND",
+        message: /checkpoint 1 was given up by another owner/u,
+      });
+      assert.ok(overtaken !== undefined);
+      const again = await open();
+      assert.equal(readOne(again, 7), 4);
+      await again.close();
+    });
+  }
 
   test("is restored from by path, of the directory or of one checkpoint's metadata", async () => {
     const checkpoint = await stored("lsm");
