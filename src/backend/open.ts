@@ -88,7 +88,9 @@ async function open(
   const assembly = new Assembly(resolved, environment, host, store, source, local, undo);
   return restoreTracing.tracePromise(async () => {
     try {
-      return await assembly.build(shareBytes, confirmations);
+      const backend = await assembly.build(shareBytes, confirmations);
+      host.workers.warmUp(environment.timers);
+      return backend;
     } catch (error) {
       if (error instanceof CorruptionError) await refuseGivenUp(resolved, source);
       throw error;

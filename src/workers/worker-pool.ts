@@ -43,6 +43,11 @@ export interface WorkerPool extends AsyncDisposable {
     request: WorkerTasks[N]["request"],
     options?: SubmitOptions,
   ): Promise<WorkerTasks[N]["response"]>;
+  /**
+   * Starts the threads in a while, before a first checkpoint has to wait for them. Once; a pool that nobody
+   * warms up starts them with its first tasks.
+   */
+  warmUp(timers: Timers): void;
   /** LZ4 library in use; `none` until a task needed one, and where none loads. */
   readonly codecName: string;
   /** Tasks accepted and not finished. */
@@ -58,7 +63,7 @@ export interface TaskThreads {
 }
 
 const threadsMax = 64;
-/** After opening, which has enough to do. */
+/** After a backend was opened: its first records go first. */
 const warmUpDelayMs = 100;
 
 export async function openWorkerPool(options: WorkerPoolOptions): Promise<WorkerPool> {
@@ -79,9 +84,7 @@ export async function openWorkerPool(options: WorkerPoolOptions): Promise<Worker
     close: () => Promise.resolve(),
   };
   const taskThreads = hasThreads ? startThreads(threads) : own;
-  const pool = new Pool(taskThreads, threads, threads + queueLengthMax, own);
-  if (hasThreads) void pool.warmUp(environment.timers);
-  return pool;
+  return new Pool(taskThreads, threads, threads + queueLengthMax, own);
 }
 
 /** For tests of what happens when threads fail. */
@@ -117,6 +120,7 @@ class Pool implements WorkerPool {
   #codecName = "none";
   #isClosing = false;
   #closed: Promise<void> | undefined;
+  #isWarm = false;
   #warmingUp: Promise<void> | undefined = undefined;
 
   constructor(taskThreads: TaskThreads, threads: number, places: number, ownThread: TaskThreads) {
@@ -158,12 +162,12 @@ class Pool implements WorkerPool {
     }
   }
 
-  /** Starts the threads before the first checkpoint needs them: that takes the main thread's time. */
-  async warmUp(timers: Timers): Promise<void> {
-    await timers.delay(warmUpDelayMs);
-    if (this.#closed !== undefined) return;
-    this.#warmingUp = this.#startThreads();
-    await this.#warmingUp;
+  warmUp(timers: Timers): void {
+    if (this.#isWarm || this.#taskThreads === this.#ownThread) return;
+    this.#isWarm = true;
+    void timers.delay(warmUpDelayMs).then(() => {
+      if (this.#closed === undefined) this.#warmingUp = this.#startThreads();
+    });
   }
 
   async #startThreads(): Promise<void> {
