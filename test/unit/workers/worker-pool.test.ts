@@ -51,31 +51,6 @@ async function rowsOf(
 }
 
 describe("the worker pool", () => {
-  test("starts its threads when it is warmed up, once, and none before or after it was closed", async () => {
-    let started = 0;
-    const count = (): number => ++started;
-    process.on("worker", count);
-    onTestFinished(() => void process.off("worker", count));
-    let end = (): void => undefined;
-    const { timers } = nodeEnvironment();
-    const held = { ...timers, delay: () => new Promise<void>((resolve) => (end = resolve)) };
-    const pool = await threads({ threads: 3 });
-    pool.warmUp(held);
-    pool.warmUp(held);
-    await timers.yieldTurn();
-    assert.equal(started, 0);
-    end();
-    while (started < 3) await timers.yieldTurn();
-    await pool.close(); // Waits for those that start.
-    assert.equal(started, 3);
-    const other = await threads({ threads: 2 });
-    other.warmUp(held);
-    await other.close();
-    end();
-    await timers.yieldTurn();
-    assert.equal(started, 3);
-  });
-
   test("hashes and verifies files", async () => {
     const pool = await threads();
     const path = join(temporaryDirectory(), "file");
