@@ -83,7 +83,7 @@ function checkedKeys(keys: readonly ProtectionKey[]): readonly ProtectionKey[] {
   return keys.map(({ id, key }) => ({ id, key: key.slice() }));
 }
 
-/** What both modes hand on. */
+/** What both modes have in common. */
 abstract class ProtectedStorage {
   readonly description: string;
   protected readonly storage: CheckpointStorage;
@@ -111,6 +111,21 @@ abstract class ProtectedStorage {
   }
 
   abstract protect(storage: CheckpointStorage): CheckpointStorage;
+
+  /** The object that is stored for these bytes. */
+  protected abstract sealed(name: string, bytes: Uint8Array): Uint8Array;
+
+  putBytes(name: string, bytes: Uint8Array, options?: PutOptions): Promise<void> {
+    return this.storage.putBytes(name, this.sealed(name, bytes), options);
+  }
+
+  createIfAbsent(name: string, bytes: Uint8Array): Promise<"created" | "exists"> {
+    return this.storage.createIfAbsent(name, this.sealed(name, bytes));
+  }
+
+  replace(name: string, bytes: Uint8Array): Promise<void> {
+    return this.storage.replace(name, this.sealed(name, bytes));
+  }
 
   open(): Promise<void> {
     return this.storage.open();
@@ -148,18 +163,6 @@ class AuthenticatedStorage extends ProtectedStorage implements CheckpointStorage
     throw new InvalidArgumentError(`${name}: only what is below ${FILES_PREFIX} is put as a file`);
   }
 
-  putBytes(name: string, bytes: Uint8Array, options?: PutOptions): Promise<void> {
-    return this.storage.putBytes(name, this.#sealed(name, bytes), options);
-  }
-
-  createIfAbsent(name: string, bytes: Uint8Array): Promise<"created" | "exists"> {
-    return this.storage.createIfAbsent(name, this.#sealed(name, bytes));
-  }
-
-  replace(name: string, bytes: Uint8Array): Promise<void> {
-    return this.storage.replace(name, this.#sealed(name, bytes));
-  }
-
   async read(name: string, maxBytes: number): Promise<Uint8Array | undefined> {
     if (isFile(name)) return this.storage.read(name, maxBytes);
     const object = await this.storage.read(name, maxBytes + PROTECTED_HEADER_BYTES);
@@ -185,7 +188,7 @@ class AuthenticatedStorage extends ProtectedStorage implements CheckpointStorage
   }
 
   /** K1 */
-  #sealed(name: string, bytes: Uint8Array): Uint8Array {
+  protected sealed(name: string, bytes: Uint8Array): Uint8Array {
     return isFile(name) ? bytes : authenticate(bytes, name, this.keys()[0]!);
   }
 }
@@ -216,18 +219,6 @@ class EncryptedStorage extends ProtectedStorage implements CheckpointStorage {
       await this.#encryptFile(name, localPath, sealed, options?.signal);
       await this.storage.putFile(name, sealed, options);
     });
-  }
-
-  putBytes(name: string, bytes: Uint8Array, options?: PutOptions): Promise<void> {
-    return this.storage.putBytes(name, this.#sealed(name, bytes), options);
-  }
-
-  createIfAbsent(name: string, bytes: Uint8Array): Promise<"created" | "exists"> {
-    return this.storage.createIfAbsent(name, this.#sealed(name, bytes));
-  }
-
-  replace(name: string, bytes: Uint8Array): Promise<void> {
-    return this.storage.replace(name, this.#sealed(name, bytes));
   }
 
   async read(name: string, maxBytes: number): Promise<Uint8Array | undefined> {
@@ -277,7 +268,7 @@ class EncryptedStorage extends ProtectedStorage implements CheckpointStorage {
     });
   }
 
-  #sealed(name: string, bytes: Uint8Array): Uint8Array {
+  protected sealed(name: string, bytes: Uint8Array): Uint8Array {
     return encryptObject(bytes, this.#newCipher(name));
   }
 

@@ -1,10 +1,13 @@
 // A backend driven by a list of actions, beside its model and the models of its checkpoints.
 import assert from "node:assert/strict";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import * as fc from "fast-check";
 import { seededRandom } from "../../src/environment/seeded-random.ts";
-import { openKeyedStateBackend } from "../../src/index.ts";
+import { MIB, fileSystemStorage, openKeyedStateBackend } from "../../src/index.ts";
 import type { Key, KeyedStateBackend, KeyedStateBackendOptions } from "../../src/index.ts";
 import { namesOf } from "../../src/testing/expect.ts";
+import { quickDirectory } from "../support/subjects.ts";
 import { Model, declareStates, modelKeys } from "./model.ts";
 
 export type Action = readonly [kind: (typeof kinds)[number], seed: number];
@@ -127,6 +130,32 @@ export class Run {
 
   check(): void {
     this.#model.check(this.#backend!, declareStates(this.#backend!));
+  }
+}
+
+/** A whole history on real threads and files, with what it left checked at its end and after a restart. */
+export async function runHistory(
+  history: readonly Action[],
+  options: Partial<KeyedStateBackendOptions>,
+  fillRows: number,
+): Promise<void> {
+  const root = quickDirectory("varve-history-");
+  const run = new Run({
+    memoryBudgetBytes: 16 * MIB,
+    ...options,
+    workingDirectory: join(root, "work"),
+    checkpointStorage: fileSystemStorage(join(root, "checkpoints")),
+    restore: "latest-or-new",
+  });
+  try {
+    await run.start();
+    for (const action of history) await run.do(action, fillRows);
+    run.check();
+    await run.do(["checkpoint", 0], fillRows);
+    await run.do(["restart", 0], fillRows);
+  } finally {
+    await run.stop();
+    rmSync(root, { recursive: true, force: true });
   }
 }
 

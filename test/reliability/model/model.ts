@@ -1,12 +1,9 @@
 // One history of random commands under eight sets of options, each beside nested maps: whatever the
 // options, what is seen is the same.
-import { rmSync } from "node:fs";
-import { join } from "node:path";
 import * as fc from "fast-check";
-import { KIB, MIB, fileSystemStorage } from "../../../src/index.ts";
+import { KIB, MIB } from "../../../src/index.ts";
 import type { KeyedStateBackendOptions } from "../../../src/index.ts";
-import { type Action, Run, kinds } from "../../property/backend-run.ts";
-import { quickDirectory } from "../../support/subjects.ts";
+import { kinds, runHistory } from "../../property/backend-run.ts";
 import { type Part, type PartRun, Tally, type TrialResult } from "../part.ts";
 
 /** Of about 150 operations each, some of them thousands of rows. */
@@ -42,7 +39,7 @@ class ModelRun implements PartRun {
     tally.trials = 1;
     for (const [name, options] of Object.entries(optionSets)) {
       try {
-        await live(history, options);
+        await runHistory(history, options, FILL_ROWS);
         tally.count(name);
       } catch (error) {
         const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -53,30 +50,6 @@ class ModelRun implements PartRun {
   }
 
   async close(): Promise<void> {}
-}
-
-async function live(
-  history: readonly Action[],
-  options: Partial<KeyedStateBackendOptions>,
-): Promise<void> {
-  const root = quickDirectory("varve-model-");
-  const run = new Run({
-    memoryBudgetBytes: 16 * MIB,
-    ...options,
-    workingDirectory: join(root, "work"),
-    checkpointStorage: fileSystemStorage(join(root, "checkpoints")),
-    restore: "latest-or-new",
-  });
-  try {
-    await run.start();
-    for (const action of history) await run.do(action, FILL_ROWS);
-    run.check();
-    await run.do(["checkpoint", 0], FILL_ROWS);
-    await run.do(["restart", 0], FILL_ROWS);
-  } finally {
-    await run.stop();
-    rmSync(root, { recursive: true, force: true });
-  }
 }
 
 export const model: Part = {
