@@ -15,6 +15,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type HostileCase, LAID_OUT, caseNames, encodeCase, readCase } from "./case-files.ts";
 import type { CaseReport } from "./case.process.ts";
+import { canTrace, tracerCommand } from "../support/tracer.ts";
 import { type Effect, TRACED_CALLS, effectsOutside } from "./strace.ts";
 
 const help = `Usage: npm run check:hostile -- [--json] [--only <text>] [--shard K/N] [--self-test] [--help]
@@ -75,14 +76,15 @@ function readOptions() {
   }
 }
 
-/** Whether processes can be traced here: a container may forbid it. */
-function canTrace(): boolean {
-  const isThere = (): boolean => spawnSync("strace", ["-qq", "true"]).status === 0;
-  if (isThere()) return true;
+type Tracer = readonly string[] | undefined;
+
+/** The tracer, which is installed if need be; undefined where processes cannot be traced. */
+function findTracer(): Tracer {
+  if (canTrace()) return tracerCommand();
   if (process.getuid?.() === 0 && spawnSync("strace", ["-V"]).error !== undefined) {
     spawnSync("apt-get", ["install", "-y", "-qq", "strace"], { stdio: "ignore" });
   }
-  return isThere();
+  return canTrace() ? tracerCommand() : undefined;
 }
 
 interface Ended {
@@ -108,18 +110,18 @@ function run(command: readonly string[]): Promise<Ended> {
   });
 }
 
-async function check(target: Target, parent: string, isTraced: boolean): Promise<CaseLine> {
+async function check(target: Target, parent: string, tracer: Tracer): Promise<CaseLine> {
   const { one, argument } = target;
   const root = join(parent, one.name);
   mkdirSync(root);
   const trace = join(parent, `${one.name}.trace`);
-  const tracer = isTraced
-    ? ["strace", "-f", "-y", "-qq", "-s", "4096", "-e", `trace=${TRACED_CALLS}`, "-o", trace]
+  const wrapper = tracer
+    ? [...tracer, "-y", "-s", "4096", "-e", `trace=${TRACED_CALLS}`, "-o", trace]
     : [];
   const command = target.instead ?? [process.execPath, child, argument, root];
-  const { output, status } = await run([...tracer, ...command]);
+  const { output, status } = await run([...wrapper, ...command]);
   const report = parse(output);
-  const effects = isTraced ? effectsOutside(afterLayOut(readFileSync(trace, "utf8")), root) : null;
+  const effects = tracer ? effectsOutside(afterLayOut(readFileSync(trace, "utf8")), root) : null;
   rmSync(root, { recursive: true });
   rmSync(trace, { force: true });
   const { isSkipped = false, wronglyAccepted = 0, isChanged = false } = report ?? {};
@@ -200,7 +202,8 @@ async function main(): Promise<void> {
           .join("  ");
     process.stdout.write(`${text}\n`);
   };
-  const isTraced = canTrace();
+  const tracer = findTracer();
+  const isTraced = tracer !== undefined;
   if (!isTraced) process.stderr.write("skipped: strace not available\n");
   const memory = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
   const parent = realpathSync(mkdtempSync(join(memory, "varve-check-hostile-")));
@@ -216,7 +219,7 @@ async function main(): Promise<void> {
     let next = 0;
     const lane = async (): Promise<void> => {
       for (let target = targets[next++]; target !== undefined; target = targets[next++]) {
-        const line = await check(target, parent, isTraced);
+        const line = await check(target, parent, tracer);
         lines.push(line);
         print(line);
       }

@@ -1,6 +1,7 @@
 // What a traced process did to the file system: reads what `strace -f -y` wrote.
 import { existsSync, realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { tracedCalls } from "../support/tracer.ts";
 
 /** Every call that can change a name, a file's bytes or its mode. */
 export const TRACED_CALLS: string = [
@@ -19,26 +20,9 @@ export interface Effect {
 
 /** Effects of calls that succeeded, outside `root`, of which all symbolic links are resolved. */
 export function effectsOutside(trace: string, root: string): Effect[] {
-  const lines = joined(trace.split("\n"));
-  return lines.flatMap(effectsOf).filter(({ path }) => !isInside(path, root) && !isAllowed(path));
-}
-
-/** Calls that another thread interrupted stand on two lines. */
-function joined(lines: readonly string[]): string[] {
-  const open = new Map<string, string>();
-  return lines.flatMap((line) => {
-    const [, thread = "", rest = ""] = /^(\d+)\s+(.*)$/.exec(line) ?? ["", "", line];
-    const unfinished = /^(.*) <unfinished \.\.\.>$/.exec(rest);
-    if (unfinished !== null) {
-      open.set(thread, unfinished[1]!);
-      return [];
-    }
-    const resumed = /^<\.\.\. \w+ resumed>(.*)$/.exec(rest);
-    if (resumed === null) return [rest];
-    const start = open.get(thread) ?? "";
-    open.delete(thread);
-    return [start + resumed[1]!];
-  });
+  return tracedCalls(trace)
+    .flatMap(effectsOf)
+    .filter(({ path }) => !isInside(path, root) && !isAllowed(path));
 }
 
 function effectsOf(line: string): Effect[] {

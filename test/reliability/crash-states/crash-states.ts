@@ -2,7 +2,6 @@
 // recorded is applied to a file system in memory call by call; after each call that file system loses, by
 // several policies, what was not synced. What the checkpoint directory then holds is restored from by
 // the code that verifies restores. Distinct by the hash of everything in it.
-import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -11,6 +10,7 @@ import type { CrashMode } from "../../../src/environment/memory-file-system.ts";
 import { seededRandom } from "../../../src/environment/seeded-random.ts";
 import type { WritableFile } from "../../../src/index.ts";
 import { quickDirectory } from "../../support/subjects.ts";
+import { canTrace, tracerCommand } from "../../support/tracer.ts";
 import { ownTree } from "../build/tree.ts";
 import { type Part, type PartRun, Tally, type TrialResult } from "../part.ts";
 import type { JobStart } from "../workload/job.process.ts";
@@ -87,7 +87,7 @@ async function record(root: string, seed: number): Promise<TracedCall[]> {
     restoreVerification: "before",
     checkpoints: CHECKPOINTS,
   };
-  const tracer = ["strace", "-f", "-y", "-xx", "-qq", "-s", String(BYTES_SHOWN_MAX), "-o", trace];
+  const tracer = [...tracerCommand(), "-y", "-xx", "-s", String(BYTES_SHOWN_MAX), "-o", trace];
   const wrapper = [...tracer, "-e", `trace=${STATE_CALLS}`];
   const end = await runJob({ start, tree: ownTree, wrapper, msMax: 90_000 });
   if (end.ended !== "done") throw new Error(`the traced job ${end.ended}: ${end.errors}`);
@@ -174,7 +174,6 @@ export const crashStates: Part = {
   asked: 100_000,
   sliceSeeds: 1,
   trialSecondsMax: 600,
-  obstacle: () =>
-    spawnSync("strace", ["-qq", "true"]).status === 0 ? undefined : "there is no strace",
+  obstacle: () => (canTrace() ? undefined : "there is no strace"),
   open: async () => new CrashStatesRun(),
 };

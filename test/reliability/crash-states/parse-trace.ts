@@ -1,4 +1,6 @@
 // System calls that change files, from what `strace -f -y -xx` wrote: only of paths below a root.
+import { tracedCalls } from "../../support/tracer.ts";
+
 export type TracedCall =
   | { readonly kind: "create" | "unlink" | "makeDirectory" | "sync"; readonly path: string }
   | { readonly kind: "write"; readonly path: string; readonly bytes: Buffer }
@@ -14,24 +16,7 @@ export const STATE_CALLS: string = [
 const UNSEEN = new Set(["pwrite64", "writev", "ftruncate", "copy_file_range", "sendfile"]);
 
 export function parseTrace(trace: string, root: string): TracedCall[] {
-  return joined(trace.split("\n")).flatMap((line) => callOf(line, root) ?? []);
-}
-
-/** Calls that another thread interrupted stand on two lines; they count where they end. */
-function joined(lines: readonly string[]): string[] {
-  const open = new Map<string, string>();
-  return lines.flatMap((line) => {
-    const [, thread = "", rest = ""] = /^(\d+)\s+(.*)$/.exec(line) ?? [];
-    if (rest.endsWith(" <unfinished ...>")) {
-      open.set(thread, rest.slice(0, -" <unfinished ...>".length));
-      return [];
-    }
-    const resumed = /^<\.\.\. \w+ resumed>(.*)$/.exec(rest);
-    if (resumed === null) return [rest];
-    const start = open.get(thread) ?? "";
-    open.delete(thread);
-    return [start + resumed[1]!];
-  });
+  return tracedCalls(trace).flatMap((line) => callOf(line, root) ?? []);
 }
 
 function unhex(text: string): Buffer {

@@ -6,13 +6,13 @@
 //   abortedRead output of a checkpoint that is not complete is visible
 //   leaked      after the end there are files that nothing references
 //   stuck       a recovery takes longer than 10 s
-import { spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { seededRandom } from "../../../src/environment/seeded-random.ts";
 import { type CheckpointPolicy, fileSystemStorage } from "../../../src/index.ts";
 import { auditStorage } from "../../support/storage-audit.ts";
 import { quickDirectory } from "../../support/subjects.ts";
+import { canTrace } from "../../support/tracer.ts";
 import { findFailPoints } from "../build/fail-points.ts";
 import { treeWithFailPoints } from "../build/tree.ts";
 import { type Part, type PartRun, Tally, type TrialResult } from "../part.ts";
@@ -35,7 +35,7 @@ const points = findFailPoints().map(({ name }) => name);
 
 class CrashRun implements PartRun {
   readonly #tree = treeWithFailPoints();
-  readonly #canTrace = spawnSync("strace", ["-qq", "true"]).status === 0;
+  readonly #canTrace = canTrace();
   readonly #reached = new Set<string>();
 
   async trial(seed: number): Promise<TrialResult> {

@@ -1,7 +1,8 @@
 // The crafted checkpoints of `npm run check:hostile`, each in a process that strace watches.
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { canTrace } from "../../support/tracer.ts";
 import { type Part, type PartRun, Tally, type TrialResult } from "../part.ts";
 
 const SHARDS = 50;
@@ -54,9 +55,6 @@ export const hostile: Part = {
   sliceSeeds: 1,
   lastSeed: SHARDS,
   trialSecondsMax: 400,
-  obstacle: () =>
-    spawnSync("strace", ["-qq", "true"]).status === 0
-      ? undefined
-      : "effects outside cannot be seen: there is no strace",
+  obstacle: () => (canTrace() ? undefined : "effects outside cannot be seen: there is no strace"),
   open: async () => new HostileRun(),
 };
