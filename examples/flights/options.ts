@@ -46,7 +46,7 @@ and every output row against an independent computation.
   --limit N            use the first N records of the input only                  (default: all)
   --backend KIND       lsm or memory                                               (default lsm)
   --policy POLICY      full, incremental or changelog; memory knows full only
-                                                                           (default incremental)
+                                                                             (default changelog)
   --budget MIB         memory budget of the backend, 16 to 65536    (default lsm 32, memory 1024)
   --interval MS        time between checkpoints, 10 to 600000                      (default 500);
                        at most 500 from where a kill is due until it happens
@@ -83,7 +83,7 @@ export function parseOptions(args: readonly string[]): FlightsOptions | "help" {
   if (values.help === true) return "help";
   const backend = oneOf("--backend", values.backend ?? "lsm", ["lsm", "memory"]);
   const isMemory = backend === "memory";
-  const policy = oneOf("--policy", values.policy ?? (isMemory ? "full" : "incremental"), [
+  const policy = oneOf("--policy", values.policy ?? (isMemory ? "full" : "changelog"), [
     "full",
     "incremental",
     "changelog",
