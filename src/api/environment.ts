@@ -1,5 +1,5 @@
 // The one seam to everything outside the process: disk, clocks, randomness, timers. Threads start
-// in workers/ and lsm/, with an environment of their own. Simulation, fault injection and crash
+// in workers/, with an environment of their own. Simulation, fault injection and crash
 // enumeration depend on nothing going round it; lint enforces that.
 
 /** What `stat` tells. Sizes in bytes. */

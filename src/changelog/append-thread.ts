@@ -7,7 +7,7 @@ import { isNodeFileSystem } from "../environment/node-file-system.ts";
 import { typedFileError } from "../environment/typed-error.ts";
 import { ClosedError, StorageError } from "../errors.ts";
 import { fromErrorData } from "../workers/error-data.ts";
-import { type AnswerMessage, RequestThread, requireWorkerFile } from "../workers/request-thread.ts";
+import { RequestThread, requireWorkerFile } from "../workers/request-thread.ts";
 import type {
   AppendAnswerMessage,
   AppendCallKind,
@@ -38,15 +38,15 @@ export class AppendThread implements Appender {
   readonly isThread = true;
   readonly #entry: URL;
   readonly #data: AppendThreadData;
-  #running: RequestThread<AppendAnswerMessage> | undefined;
+  #running: RequestThread<AppendAnswerMessage>;
   #isClosed = false;
-  #epoch = 0;
+  #epoch = 1;
   #segments = 0;
 
   private constructor(entry: URL, data: AppendThreadData) {
     this.#entry = entry;
     this.#data = data;
-    this.#thread();
+    this.#running = startThread(entry, data);
   }
 
   static async spawn(
@@ -59,7 +59,7 @@ export class AppendThread implements Appender {
   }
 
   get epoch(): number {
-    return isRunning(this.#running) ? this.#epoch : this.#epoch + 1;
+    return this.#running.ended === undefined ? this.#epoch : this.#epoch + 1;
   }
 
   nextSegment(): number {
@@ -76,7 +76,7 @@ export class AppendThread implements Appender {
 
   /** T1 */
   #thread(): RequestThread<AppendAnswerMessage> {
-    if (isRunning(this.#running)) return this.#running;
+    if (this.#running.ended === undefined) return this.#running;
     this.#epoch++;
     this.#running = startThread(this.#entry, this.#data);
     return this.#running;
@@ -84,20 +84,14 @@ export class AppendThread implements Appender {
 
   /** For tests: as if it had crashed. */
   async terminate(): Promise<void> {
-    await this.#running?.terminate();
+    await this.#running.terminate();
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    if (isRunning(this.#running)) await this.#running.call("end", undefined);
-    await this.#running?.exited();
+    if (this.#running.ended === undefined) await this.#running.call("end", undefined);
+    await this.#running.exited();
   }
-}
-
-function isRunning<T extends AnswerMessage>(
-  thread: RequestThread<T> | undefined,
-): thread is RequestThread<T> {
-  return thread !== undefined && thread.ended === undefined;
 }
 
 function startThread(entry: URL, workerData: AppendThreadData): RequestThread<AppendAnswerMessage> {

@@ -3,7 +3,6 @@
 //   T1. The thread keeps the process alive only while a request is unanswered.
 //   T2. A thread that ends by itself fails every request, then and later.
 import { fileURLToPath } from "node:url";
-// oxlint-disable-next-line no-restricted-imports -- the one place for threads that are no pool's
 import { Worker } from "node:worker_threads";
 import type { FileSystem } from "../api/environment.ts";
 import { InvalidArgumentError } from "../errors.ts";
