@@ -80,11 +80,11 @@ type Tracer = readonly string[] | undefined;
 
 /** The tracer, which is installed if need be; undefined where processes cannot be traced. */
 function findTracer(): Tracer {
-  if (canTrace()) return tracerCommand();
+  if (canTrace()) return tracerCommand;
   if (process.getuid?.() === 0 && spawnSync("strace", ["-V"]).error !== undefined) {
     spawnSync("apt-get", ["install", "-y", "-qq", "strace"], { stdio: "ignore" });
   }
-  return canTrace() ? tracerCommand() : undefined;
+  return canTrace() ? tracerCommand : undefined;
 }
 
 interface Ended {

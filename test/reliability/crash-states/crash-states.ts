@@ -87,7 +87,7 @@ async function record(root: string, seed: number): Promise<TracedCall[]> {
     restoreVerification: "before",
     checkpoints: CHECKPOINTS,
   };
-  const tracer = [...tracerCommand(), "-y", "-xx", "-s", String(BYTES_SHOWN_MAX), "-o", trace];
+  const tracer = [...tracerCommand, "-y", "-xx", "-s", String(BYTES_SHOWN_MAX), "-o", trace];
   const wrapper = [...tracer, "-e", `trace=${STATE_CALLS}`];
   const end = await runJob({ start, tree: ownTree, wrapper, msMax: 90_000 });
   if (end.ended !== "done") throw new Error(`the traced job ${end.ended}: ${end.errors}`);

@@ -12,7 +12,7 @@ import { seededRandom } from "../../../src/environment/seeded-random.ts";
 import { type CheckpointPolicy, fileSystemStorage } from "../../../src/index.ts";
 import { auditStorage } from "../../support/storage-audit.ts";
 import { quickDirectory } from "../../support/subjects.ts";
-import { canTrace } from "../../support/tracer.ts";
+import { canTrace, tracerCommand } from "../../support/tracer.ts";
 import { findFailPoints } from "../build/fail-points.ts";
 import { treeWithFailPoints } from "../build/tree.ts";
 import { type Part, type PartRun, Tally, type TrialResult } from "../part.ts";
@@ -81,7 +81,7 @@ class CrashRun implements PartRun {
     const tree = this.#tree;
     if (this.#canTrace && random() < TRACED_SHARE) {
       const inject = `inject=${MUTATING}:signal=SIGKILL:when=${1 + choose(200)}`;
-      const wrapper = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", `trace=${MUTATING}`];
+      const wrapper = [...tracerCommand, "-o", "/dev/null", "-e", `trace=${MUTATING}`];
       return { start, tree, wrapper: [...wrapper, "-e", inject] };
     }
     if (random() < 0.6) {
