@@ -17,8 +17,7 @@ import {
   openKeyedStateBackend,
   struct,
 } from "../../../src/index.ts";
-import { groupOf } from "../../support/savepoint-job.ts";
-import { KEY_GROUPS, rangesOf } from "../../support/task-job.ts";
+import { rangesOf } from "../../support/task-job.ts";
 import {
   ACCOUNTS,
   type Account,
@@ -26,6 +25,7 @@ import {
   changed,
   newAccount,
   replay,
+  taskOf,
   transferAt,
 } from "./bank.ts";
 import { checkCommitted } from "./check-committed.ts";
@@ -34,6 +34,8 @@ export interface BankStart {
   readonly root: string;
   readonly seed: number;
   readonly tasks: number;
+  /** Of the job before it, whose output this one finds. */
+  readonly tasksBefore: number;
   readonly policy: CheckpointPolicy;
   readonly checkpoints: number;
   readonly transfers: number;
@@ -91,12 +93,12 @@ for (const [index, keyGroups] of rangesOf(start.tasks).entries()) {
 }
 await checkAccounts();
 const directories = Array.from({ length: SINKS }, (_none, index) => join(root, `output-${index}`));
-tellFaults(0);
+tellFaults(0, start.tasksBefore);
 const sinks: TransactionalFileSink[] = [];
 for (const [index, directory] of directories.entries()) {
   sinks.push(await TransactionalFileSink.open(directory, metadata?.sinks[index]));
 }
-tellFaults(offset);
+tellFaults(offset, start.tasksBefore);
 const nothing = (): void => undefined;
 coordinator.start(
   tasks.map(({ backend }) =>
@@ -119,20 +121,13 @@ for (const { backend } of tasks) await backend.close();
 for (const sink of sinks) await sink.close();
 say("done", offset);
 
-function taskOf(account: number): number {
-  const group = groupOf(accountKey(account), KEY_GROUPS);
-  return tasks.findIndex(({ backend }) => {
-    return group >= backend.keyGroups.first && group <= backend.keyGroups.last;
-  });
-}
-
 function transfer(at: number): void {
   const { from, to, amount } = transferAt(seed, at);
   for (const [side, account, by] of [
     [0, from, -amount],
     [1, to, amount],
   ] as const) {
-    const index = taskOf(account);
+    const index = taskOf(account, start.tasks);
     const { backend, accounts } = tasks[index]!;
     const key = accountKey(account);
     const { sequence } = backend.withKey(key, () => {
@@ -148,7 +143,7 @@ async function checkAccounts(): Promise<void> {
   const expected = replay(seed, offset);
   let sum = 0;
   for (let account = 0; account < ACCOUNTS; account++) {
-    const { backend, accounts } = tasks[taskOf(account)]!;
+    const { backend, accounts } = tasks[taskOf(account, start.tasks)]!;
     const found = backend.withKey(accountKey(account), () => accounts.value()) ?? newAccount;
     assert.deepEqual(found, expected[account], `account ${account} after ${offset}`);
     sum += found.balance;
@@ -159,8 +154,8 @@ async function checkAccounts(): Promise<void> {
   assert.equal(new Set(keys).size, keys.length, "an account is at two tasks");
 }
 
-function tellFaults(committed: number): void {
-  for (const [kind, what] of checkCommitted(directories, seed, committed, offset)) {
-    say("fault", `${kind} ${what}`);
-  }
+function tellFaults(from: number, tasksBefore: number): void {
+  const sinkOf = (account: number): number => taskOf(account, tasksBefore);
+  const faults = checkCommitted({ directories, seed, from, to: offset, sinkOf });
+  for (const [kind, what] of faults) say("fault", `${kind} ${what}`);
 }

@@ -1,4 +1,7 @@
 // Transfers between accounts: the sum stays zero, and every account counts what happens to it.
+import { groupOf } from "../../support/savepoint-job.ts";
+import { KEY_GROUPS, rangesOf } from "../../support/task-job.ts";
+
 export const ACCOUNTS = 64;
 
 export interface Transfer {
@@ -51,4 +54,10 @@ export function replay(
 
 export function accountKey(account: number): string {
   return `account-${account}`;
+}
+
+/** Which of so many tasks, and of their sinks, an account belongs to. */
+export function taskOf(account: number, tasks: number): number {
+  const group = groupOf(accountKey(account), KEY_GROUPS);
+  return rangesOf(tasks).findIndex(({ first, last }) => group >= first && group <= last);
 }

@@ -41,6 +41,7 @@ async function live(seed: number, root: string, tally: Tally): Promise<void> {
       root,
       seed,
       tasks,
+      tasksBefore: before,
       policy: policies[choose(3)]!,
       checkpoints: isLast ? 2 : 6,
       transfers: 1 + choose(TRANSFERS),
