@@ -7,7 +7,7 @@ import { commitOf, machineOf } from "./report/machine.ts";
 import { pageOf } from "./report/page.ts";
 import { plotsOf } from "./report/plots.ts";
 import { readResults } from "./report/results.ts";
-import { type BenchName, benchNames, runBenches } from "./report/run-benches.ts";
+import { type BenchPart, benchNames, runBenches } from "./report/run-benches.ts";
 import { refuse } from "./support/command.ts";
 
 const help = `Usage: npm run bench:report -- [--quick] [--only NAME,...] [--from DIRECTORY] [--help]
@@ -18,13 +18,13 @@ what it had: name its directory by --from and the missing benches by --only to g
 
   --quick           each bench with --quick; pages go into the directory of the results, not into docs
   --only            run only these: ${benchNames.join(", ")};
-                    "none" only writes the pages anew
+                    some measures of one: rivals:E6+E7; "none" only writes the pages anew
   --from DIRECTORY  add to the results that are there; without it a new one below bench-results
 `;
 
 const docsDirectory = "docs";
 
-function argumentsOf(): { quick: boolean; only: readonly BenchName[]; from: string | undefined } {
+function argumentsOf(): { quick: boolean; only: readonly BenchPart[]; from: string | undefined } {
   try {
     const { values } = parseArgs({
       options: {
@@ -47,14 +47,15 @@ function argumentsOf(): { quick: boolean; only: readonly BenchName[]; from: stri
   }
 }
 
-function chosenBy(only: string | undefined): readonly BenchName[] {
-  if (only === undefined) return benchNames;
+function chosenBy(only: string | undefined): readonly BenchPart[] {
+  if (only === undefined) return benchNames.map((name) => ({ name, only: undefined }));
   if (only === "none") return [];
-  return only.split(",").map((name) => {
+  return only.split(",").map((part) => {
+    const [name = "", measures] = part.split(":");
     const known = benchNames.find((one) => one === name);
     if (known === undefined)
       throw new RangeError(`--only: there is no bench ${JSON.stringify(name)}`);
-    return known;
+    return { name: known, only: measures };
   });
 }
 

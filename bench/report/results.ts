@@ -1,4 +1,5 @@
-// Results of benches as they are kept: one file of JSON lines for each, and one that says how it ended.
+// Results of benches as they are kept: one file of JSON lines for each, or one for each part of it
+// (`rivals.E6.jsonl`), and one that says how it ended.
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 
@@ -14,6 +15,7 @@ export interface Ending {
 }
 
 export interface BenchResult {
+  /** Of the bench; several results may be parts of it. */
   readonly name: string;
   readonly lines: readonly Line[];
   /** Undefined while it runs, or if it was cut off: the lines are what there was. */
@@ -23,10 +25,10 @@ export interface BenchResult {
 export function readResults(directory: string): readonly BenchResult[] {
   const names = readdirSync(directory).filter((name) => name.endsWith(".jsonl"));
   return names.toSorted().map((file) => {
-    const name = file.slice(0, -".jsonl".length);
-    const ending = join(directory, `${name}.ending.json`);
+    const part = file.slice(0, -".jsonl".length);
+    const ending = join(directory, `${part}.ending.json`);
     return {
-      name,
+      name: part.split(".", 1)[0]!,
       lines: parseLines(readFileSync(join(directory, file), "utf8")),
       ending: existsSync(ending) ? (JSON.parse(readFileSync(ending, "utf8")) as Ending) : undefined,
     };
@@ -48,7 +50,7 @@ export function parseLines(text: string): Line[] {
 }
 
 export function linesOf(results: readonly BenchResult[], name: string): readonly Line[] {
-  return results.find((result) => result.name === name)?.lines ?? [];
+  return results.filter((result) => result.name === name).flatMap(({ lines }) => lines);
 }
 
 export function numberOf(line: Line, field: string): number {

@@ -28,9 +28,15 @@ export const benchNames = [
 ] as const;
 export type BenchName = (typeof benchNames)[number];
 
+/** A bench, or those of its measures that `--only` names. */
+export interface BenchPart {
+  readonly name: BenchName;
+  readonly only: string | undefined;
+}
+
 export interface RunPlan {
   readonly directory: string;
-  readonly benches: readonly BenchName[];
+  readonly benches: readonly BenchPart[];
   readonly isQuick: boolean;
   readonly commit: string;
 }
@@ -39,19 +45,26 @@ export interface RunPlan {
 export async function runBenches(plan: RunPlan): Promise<boolean> {
   mkdirSync(plan.directory, { recursive: true });
   let isWhole = true;
-  for (const [i, name] of plan.benches.entries()) {
-    progress(`${name}, ${i + 1} of ${plan.benches.length}`);
-    isWhole = (await runBench(plan, name)) && isWhole;
+  for (const [i, part] of plan.benches.entries()) {
+    progress(`${fileOf(part)}, ${i + 1} of ${plan.benches.length}`);
+    isWhole = (await runBench(plan, part)) && isWhole;
   }
   return isWhole;
 }
 
-async function runBench(plan: RunPlan, name: BenchName): Promise<boolean> {
+function fileOf({ name, only }: BenchPart): string {
+  return only === undefined ? name : `${name}.${only}`;
+}
+
+async function runBench(plan: RunPlan, part: BenchPart): Promise<boolean> {
+  const { name, only } = part;
   const path = fileURLToPath(new URL(`../${name}.js`, import.meta.url));
-  const output = join(plan.directory, `${name}.jsonl`);
-  const endingPath = join(plan.directory, `${name}.ending.json`);
+  const output = join(plan.directory, `${fileOf(part)}.jsonl`);
+  const endingPath = join(plan.directory, `${fileOf(part)}.ending.json`);
   rmSync(endingPath, { force: true });
-  const flags = ["--json", ...(plan.isQuick ? ["--quick"] : [])];
+  const flags = ["--json"];
+  if (plan.isQuick) flags.push("--quick");
+  if (only !== undefined) flags.push("--only", only.replaceAll("+", ","));
   const start = performance.now();
   const date = new Date().toISOString();
   const exitCode = existsSync(path) ? await run(path, flags, output) : null;

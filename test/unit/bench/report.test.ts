@@ -1,9 +1,17 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, test } from "vitest";
 import { pageOf } from "../../../bench/report/page.ts";
 import { plotsOf } from "../../../bench/report/plots.ts";
-import { type BenchResult, parseLines } from "../../../bench/report/results.ts";
+import {
+  type BenchResult,
+  linesOf,
+  parseLines,
+  readResults,
+} from "../../../bench/report/results.ts";
 import { barPlot, linePlot } from "../../../bench/report/svg.ts";
+import { temporaryDirectory } from "../../support/temporary-directory.ts";
 
 const machine = {
   cpu: "Some CPU",
@@ -56,6 +64,14 @@ describe("the report", () => {
       { id: "A1" },
       { id: "A2" },
     ]);
+  });
+
+  test("takes the parts of a bench together", () => {
+    const directory = temporaryDirectory();
+    writeFileSync(join(directory, "rivals.E1.jsonl"), '{"id":"E1"}\n');
+    writeFileSync(join(directory, "rivals.E6+E7.jsonl"), '{"id":"E6"}\n{"id":"E7"}\n');
+    const results = readResults(directory);
+    assert.deepEqual(linesOf(results, "rivals"), [{ id: "E1" }, { id: "E6" }, { id: "E7" }]);
   });
 
   test("draws no plot of what was not measured", () => {
