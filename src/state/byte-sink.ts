@@ -10,7 +10,8 @@ const SHORT_STRING_LENGTH = 64;
 export class ScratchSink implements ByteSink {
   data: Uint8Array = new Uint8Array(4096);
   length = 0;
-  private _view: DataView = new DataView(this.data.buffer);
+  /** Of `data`, until something is written. */
+  view: DataView = new DataView(this.data.buffer);
 
   reset(): void {
     this.length = 0;
@@ -21,28 +22,29 @@ export class ScratchSink implements ByteSink {
     return this.data.subarray(0, this.length);
   }
 
-  private _room(bytes: number): void {
+  /** Makes room for so many bytes more. */
+  room(bytes: number): void {
     if (this.length + bytes <= this.data.length) return;
     const grown = new Uint8Array(Math.max(this.data.length * 2, this.length + bytes));
     grown.set(this.data);
     this.data = grown;
-    this._view = new DataView(grown.buffer);
+    this.view = new DataView(grown.buffer);
   }
 
   u8(value: number): void {
-    this._room(1);
+    this.room(1);
     this.data[this.length++] = value;
   }
 
   u32(value: number): void {
-    this._room(4);
-    this._view.setUint32(this.length, value, true);
+    this.room(4);
+    this.view.setUint32(this.length, value, true);
     this.length += 4;
   }
 
   f64(value: number): void {
-    this._room(8);
-    this._view.setFloat64(this.length, value, true);
+    this.room(8);
+    this.view.setFloat64(this.length, value, true);
     this.length += 8;
   }
 
@@ -50,12 +52,12 @@ export class ScratchSink implements ByteSink {
     if (!Number.isSafeInteger(value) || value < 0) {
       throw new InvalidArgumentError(`a varint is a safe integer >= 0, got ${String(value)}`);
     }
-    this._room(8);
+    this.room(8);
     this.length = writeVarint(this.data, this.length, value);
   }
 
   bytes(value: Uint8Array): void {
-    this._room(value.length);
+    this.room(value.length);
     this.data.set(value, this.length);
     this.length += value.length;
   }
@@ -63,7 +65,7 @@ export class ScratchSink implements ByteSink {
   utf8(value: string): void {
     const count = value.length;
     if (count <= SHORT_STRING_LENGTH) {
-      this._room(count);
+      this.room(count);
       let at = this.length;
       let index = 0;
       for (; index < count; index++) {
@@ -77,7 +79,7 @@ export class ScratchSink implements ByteSink {
       }
     }
     if (!value.isWellFormed()) throw new InvalidArgumentError("a string has a lone surrogate");
-    this._room(count * 3);
+    this.room(count * 3);
     this.length += encoder.encodeInto(value, this.data.subarray(this.length)).written;
   }
 
@@ -90,7 +92,7 @@ export class ScratchSink implements ByteSink {
       return;
     }
     const prefix = varintBytes(bytes);
-    this._room(prefix);
+    this.room(prefix);
     this.data.copyWithin(start + prefix, start, this.length);
     writeVarint(this.data, start, bytes);
     this.length += prefix;

@@ -4,39 +4,62 @@ import type { Key, ListState } from "../api/state.ts";
 import { readVarint, varintBytes, writeVarint } from "../common/varint.ts";
 import { CorruptionError, InvalidArgumentError } from "../errors.ts";
 import { wrongLength } from "./byte-sink.ts";
+import { type FixedCodec, fixedCodecOf } from "./fixed-codec.ts";
 import { ListRowsOfState } from "./list-rows.ts";
 import { BufferedState, type StateHost, checkValueBytes } from "./state-core.ts";
 
 export class BufferedListState<T> extends BufferedState implements ListState<T> {
   private readonly _serializer: Serializer<T>;
+  private readonly _codec: FixedCodec | undefined;
+  private readonly _view: DataView;
   private readonly _rows: ListRowsOfState;
   private readonly _cursor = { offset: 0 };
 
   constructor(host: StateHost, schema: StateSchema, serializer: Serializer<T>) {
     super(host, schema);
     this._serializer = serializer;
+    this._codec = fixedCodecOf(serializer as Serializer<unknown>);
+    const { buffer, byteOffset, byteLength } = host.buffer.u8;
+    this._view = new DataView(buffer, byteOffset, byteLength);
     this._rows = new ListRowsOfState(host.buffer, this.address, this.name, host.changeNumberBase);
   }
 
   get(): T[] {
     const elements: T[] = [];
+    const codec = this._codec;
+    this._rows.visit((offset, bytes) => {
+      if (codec === undefined) this._read(offset, offset + bytes, elements);
+      else this._readFixed(codec, offset, offset + bytes, elements as number[]);
+    });
+    return elements;
+  }
+
+  private _read(offset: number, end: number, elements: T[]): void {
     const { source } = this.host;
     const { u8 } = this.buffer;
     const cursor = this._cursor;
-    this._rows.visit((offset, bytes) => {
-      const end = offset + bytes;
-      cursor.offset = offset;
-      while (cursor.offset < end) {
-        const length = readVarint(u8, cursor, end);
-        const at = cursor.offset;
-        if (length > end - at) {
-          throw new CorruptionError(`an element of list "${this.name}" is cut`, "row", 0);
-        }
-        elements.push(this._serializer.deserialize(source.seek(at, length)));
-        cursor.offset = at + length;
-      }
-    });
-    return elements;
+    cursor.offset = offset;
+    while (cursor.offset < end) {
+      const length = readVarint(u8, cursor, end);
+      const at = cursor.offset;
+      if (length > end - at) throw this._cut();
+      elements.push(this._serializer.deserialize(source.seek(at, length)));
+      cursor.offset = at + length;
+    }
+  }
+
+  private _readFixed(codec: FixedCodec, offset: number, end: number, elements: number[]): void {
+    const { u8 } = this.buffer;
+    const view = this._view;
+    const { bytes } = codec;
+    for (let at = offset; at < end; at += bytes + 1) {
+      if (u8[at] !== bytes || at + bytes >= end) throw this._cut();
+      elements.push(codec.read(view, at + 1));
+    }
+  }
+
+  private _cut(): CorruptionError {
+    return new CorruptionError(`an element of list "${this.name}" is cut`, "row", 0);
   }
 
   isEmpty(): boolean {
@@ -83,7 +106,23 @@ export class BufferedListState<T> extends BufferedState implements ListState<T> 
     // Gathered first: the iterable may use states of its own, and with them the sink.
     const gathered = Array.isArray(elements) ? (elements as readonly T[]) : [...elements];
     this.host.sink.reset();
-    for (const element of gathered) this._encode(element);
+    if (this._codec === undefined) for (const element of gathered) this._encode(element);
+    else this._encodeFixed(this._codec, gathered);
+  }
+
+  private _encodeFixed(codec: FixedCodec, elements: readonly T[]): void {
+    const { sink } = this.host;
+    const { bytes } = codec;
+    sink.room(elements.length * (bytes + 1));
+    const { data, view } = sink;
+    let at = 0;
+    for (const element of elements) {
+      this.refuseUndefined(element, "leave it out");
+      codec.write(view, at + 1, element);
+      data[at] = bytes;
+      at += bytes + 1;
+    }
+    sink.length = at;
   }
 
   /** Appends the element's length and bytes to the sink. */

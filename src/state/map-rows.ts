@@ -357,23 +357,23 @@ export class MapRowsOfState {
     }
   }
 
-  // -- iteration ---------------------------------------------------------------------------------
-
-  /** Moves `entry` to the first entry above `key`, or the very first without one. False at the end. */
-  seekAfter(key: Uint8Array | undefined): boolean {
+  /** Moves `entry` to the first entry above the key; a negative length: to the very first. False at the end. */
+  seekAfter(key: Uint8Array, keyBytes: number): boolean {
     const buffer = this._buffer;
-    const target = key ?? new Uint8Array(0);
-    const isFound = this.find(target, target.length);
+    const isFound = this.find(key, Math.max(0, keyBytes));
     if (this._leafReference === 0) return false;
     const { entry } = this;
-    const end = this.leafEnd;
-    const isAtKey = isFound && key !== undefined;
-    const offset = isAtKey ? entry.end : entry.offset;
-    if (offset < end) {
-      readEntry(buffer.u8, offset, end, entry);
+    const offset = isFound && keyBytes >= 0 ? entry.end : entry.offset;
+    if (offset < this.leafEnd) {
+      readEntry(buffer.u8, offset, this.leafEnd, entry);
       return true;
     }
-    return this._leaf !== ROOT && this._firstOfNextLeaf(target);
+    return !this.isPacked && this._firstOfNextLeaf(key.subarray(0, Math.max(0, keyBytes)));
+  }
+
+  /** Whether the leaf of the last search is all of the map. */
+  get isPacked(): boolean {
+    return this._leaf === ROOT;
   }
 
   /** Where the entries of the leaf of the last search end. */

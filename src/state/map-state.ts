@@ -1,10 +1,10 @@
 import type { Serializer } from "../api/serializer.ts";
 import type { StateSchema } from "../api/keyed-state-backend.ts";
 import type { MapState } from "../api/state.ts";
-import { CorruptionError, InvalidArgumentError } from "../errors.ts";
+import { InvalidArgumentError } from "../errors.ts";
 import { KEY_PAYLOAD_BYTES_MAX } from "../format/key-codec.ts";
-import { readEntry } from "../format/map-row.ts";
 import { wrongLength } from "./byte-sink.ts";
+import { MapIterator } from "./map-iterator.ts";
 import { MapRowsOfState } from "./map-rows.ts";
 import { BufferedState, type StateHost, checkValueBytes } from "./state-core.ts";
 
@@ -81,19 +81,24 @@ export class BufferedMapState<K, V> extends BufferedState implements MapState<K,
   }
 
   entries(): IterableIterator<[K, V]> {
-    return this._iterate((key, value) => [key(), value()]);
+    return this._iterate((at) => [at.key(), at.value()]);
   }
 
   mapKeys(): IterableIterator<K> {
-    return this._iterate((key) => key());
+    return this._iterate((at) => at.key());
   }
 
   values(): IterableIterator<V> {
-    return this._iterate((_key, value) => value());
+    return this._iterate((at) => at.value());
   }
 
   [Symbol.iterator](): IterableIterator<[K, V]> {
     return this.entries();
+  }
+
+  private _iterate<R>(pick: (at: MapIterator<K, V, R>) => R): IterableIterator<R> {
+    this.address.root(); // Refuses without a current key.
+    return new MapIterator(this.host, this.address, this._rows, this._key, this._value, pick);
   }
 
   private _encodeKey(key: K): void {
@@ -106,62 +111,5 @@ export class BufferedMapState<K, V> extends BufferedState implements MapState<K,
         `a map key of state "${this.name}" takes ${keySink.length} bytes; the limit is ${KEY_PAYLOAD_BYTES_MAX}`,
       );
     }
-  }
-
-  /**
-   * Remembers the last key and goes on after it, so that changes made meanwhile neither repeat nor
-   * skip an entry; where nothing changed it goes on from the entry itself.
-   */
-  private _iterate<R>(pick: (key: () => K, value: () => V) => R): IterableIterator<R> {
-    const { host, address, buffer } = this;
-    const rows = this._rows;
-    const { source } = host;
-    const { entry } = rows;
-    address.root(); // Refuses without a current key.
-    const keyToken = address.token();
-    let last: Uint8Array | undefined;
-    let [version, epoch, nextOffset, end] = [-1, 0, 0, 0];
-    let isDone = false;
-    const key = (): K => this._key.deserialize(source.seek(entry.keyOffset, entry.keyBytes));
-    const value = (): V =>
-      this._value.deserialize(source.seek(entry.valueOffset, entry.valueBytes));
-    const advance = (): boolean => {
-      if (epoch !== buffer.epochs.value && !address.isSame(keyToken)) {
-        host.context.throwIfRefused();
-        throw new InvalidArgumentError(
-          `an iterator of map state "${this.name}" outlived its current key or namespace`,
-        );
-      }
-      const isUnchanged = version === rows.version && epoch === buffer.epochs.value;
-      if (isUnchanged && nextOffset < end) readEntry(buffer.u8, nextOffset, end, entry);
-      else if (!rows.seekAfter(last)) return false;
-      else end = rows.leafEnd;
-      nextOffset = entry.end;
-      version = rows.version;
-      epoch = buffer.epochs.value;
-      const found = buffer.u8.slice(entry.keyOffset, entry.keyOffset + entry.keyBytes);
-      if (last !== undefined && Buffer.compare(last, found) >= 0) {
-        // Going on after such a key would come back to it, for ever.
-        throw new CorruptionError(`keys of a map of state "${this.name}" do not ascend`, "row", 0);
-      }
-      last = found;
-      return true;
-    };
-    return {
-      [Symbol.iterator]() {
-        return this;
-      },
-      next(): IteratorResult<R> {
-        if (isDone || !advance()) {
-          isDone = true;
-          return { done: true, value: undefined };
-        }
-        return { done: false, value: pick(key, value) };
-      },
-      return(): IteratorResult<R> {
-        isDone = true;
-        return { done: true, value: undefined };
-      },
-    };
   }
 }

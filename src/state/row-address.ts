@@ -18,7 +18,7 @@ export class RowAddress {
   /** Row key made by `root` or `node`. */
   row: RowKey;
   private readonly _context: KeyContext;
-  private readonly _name: string;
+  readonly name: string;
   /** The state's part of the first two words of its row keys, and of its rows' hashes. */
   readonly stateHigh: number;
   readonly stateLow: number;
@@ -38,7 +38,7 @@ export class RowAddress {
 
   constructor(context: KeyContext, name: string, stateId: number, hasNamespaces: boolean) {
     this._context = context;
-    this._name = name;
+    this.name = name;
     this.stateHigh = ((stateId >>> 24) << 16) | ((stateId >>> 16) << 24);
     this.stateLow = ((stateId >>> 8) & 0xff) | ((stateId & 0xff) << 8);
     this.seed = stateSeed(stateId);
@@ -54,7 +54,7 @@ export class RowAddress {
   setNamespace(namespace: Key): void {
     if (!this._hasNamespaces) {
       throw new InvalidArgumentError(
-        `state "${this._name}" was declared without namespaces: declare it with namespaces: true`,
+        `state "${this.name}" was declared without namespaces: declare it with namespaces: true`,
       );
     }
     if (typeof namespace !== "number") this.restoreNamespace(encodeNamespace(namespace));
@@ -80,12 +80,21 @@ export class RowAddress {
   }
 
   /** The current root row key, to tell later whether it is still the current one. */
-  token(): Uint8Array {
-    return this.root().view().slice();
+  token(): readonly number[] {
+    const { words, length } = this.root();
+    const token = [length];
+    for (let word = 0; word << 2 < length; word++) token.push(words[word]!); // Padded with zeros.
+    return token;
   }
 
-  isSame(token: Uint8Array): boolean {
-    return this._context.isSet && Buffer.compare(this.root().view(), token) === 0;
+  isSame(token: readonly number[]): boolean {
+    if (!this._context.isSet) return false;
+    const { words, length } = this.root();
+    if (token[0] !== length) return false;
+    for (let word = 0; word << 2 < length; word++) {
+      if (token[word + 1] !== words[word]) return false;
+    }
+    return true;
   }
 
   /** The namespace's bytes: part of what a value of another namespace must not be mixed with. */
@@ -140,7 +149,7 @@ export class RowAddress {
     const { namespace } = this;
     if (namespace === undefined) {
       throw new InvalidArgumentError(
-        `state "${this._name}" has namespaces: call setCurrentNamespace first`,
+        `state "${this.name}" has namespaces: call setCurrentNamespace first`,
       );
     }
     context.materialize();
@@ -173,7 +182,7 @@ export class RowAddress {
   private _refuse(): never {
     this._context.throwIfRefused();
     throw new InvalidArgumentError(
-      `state "${this._name}" is used without a current key: use withKey or setCurrentKey first`,
+      `state "${this.name}" is used without a current key: use withKey or setCurrentKey first`,
     );
   }
 }

@@ -6,7 +6,7 @@ import { CorruptionError, InvalidArgumentError } from "../errors.ts";
 const TWO_32 = 4_294_967_296;
 const scratch = new DataView(new ArrayBuffer(8));
 
-function refuse(fingerprint: string, value: unknown): never {
+export function refuse(fingerprint: string, value: unknown): never {
   const text = typeof value === "string" ? JSON.stringify(value.slice(0, 40)) : String(value);
   throw new InvalidArgumentError(`${fingerprint} cannot hold ${text} (${typeof value})`);
 }
@@ -79,7 +79,7 @@ export const i64: Serializer<number> = {
   },
 };
 
-function checkSafe(value: number): number {
+export function checkSafe(value: number): number {
   if (Number.isSafeInteger(value)) return value;
   throw new CorruptionError("a stored i64 is not a safe integer", "value", 0);
 }
