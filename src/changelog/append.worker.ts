@@ -3,7 +3,7 @@
 //   W1. Every request gets exactly one answer.
 import { parentPort, workerData } from "node:worker_threads";
 import { assert, unreachable } from "../common/assert.ts";
-import { nodeEnvironment } from "../environment/node-environment.ts";
+import { blockingNodeEnvironment } from "../environment/node-environment.ts";
 import { toErrorData } from "../workers/error-data.ts";
 import type {
   AppendAnswerMessage,
@@ -15,7 +15,7 @@ import { AppendService } from "./append-service.ts";
 assert(parentPort !== null, "the append thread has a parent");
 const port = parentPort;
 const { arena } = workerData as AppendThreadData;
-const service = AppendService.open(nodeEnvironment(), arena);
+const service = AppendService.open(blockingNodeEnvironment(), arena);
 service.catch(() => undefined); // The first request tells.
 /** The tail of the queue: requests run in order, one at a time. */
 let queue: Promise<void> = Promise.resolve();

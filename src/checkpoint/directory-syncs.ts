@@ -21,13 +21,20 @@ export class DirectorySyncs {
     this.#fileSystem = fileSystem;
   }
 
+  /** Throws what a sync of the directory has failed with (Y2). */
+  requireSound(path: string): void {
+    const failure = this.#states.get(path)?.failure;
+    if (failure !== undefined) throw failure;
+  }
+
+  /** Takes note of a sync that was done elsewhere, and has failed. */
+  noteFailure(path: string, cause: Error): void {
+    if (!isPassing(cause)) this.#stateOf(path).failure = cause; // Y2; EMFILE comes before the sync itself.
+  }
+
   /** Resolves when every name in the directory at the time of the call is durable. */
   async sync(path: string): Promise<void> {
-    let state = this.#states.get(path);
-    if (state === undefined) {
-      state = { running: undefined, next: undefined, failure: undefined };
-      this.#states.set(path, state);
-    }
+    const state = this.#stateOf(path);
     if (state.running === undefined) {
       state.running = this.#run(path, state);
       return state.running;
@@ -35,6 +42,15 @@ export class DirectorySyncs {
     // Y1: the running one may have begun before the caller's name was there.
     state.next ??= this.#runAfter(path, state, state.running);
     return state.next;
+  }
+
+  #stateOf(path: string): DirectoryState {
+    let state = this.#states.get(path);
+    if (state === undefined) {
+      state = { running: undefined, next: undefined, failure: undefined };
+      this.#states.set(path, state);
+    }
+    return state;
   }
 
   async #runAfter(path: string, state: DirectoryState, running: Promise<void>): Promise<void> {
@@ -46,10 +62,10 @@ export class DirectorySyncs {
 
   async #run(path: string, state: DirectoryState): Promise<void> {
     try {
-      if (state.failure !== undefined) throw state.failure;
+      this.requireSound(path);
       await this.#fileSystem.syncDirectory(path); //# fail point: storage.directory-synced
     } catch (cause) {
-      if (!isPassing(cause)) state.failure = cause as Error; // Y2; EMFILE comes before the sync itself.
+      this.noteFailure(path, cause as Error);
       throw cause;
     } finally {
       state.running = undefined;

@@ -1,7 +1,7 @@
 // Checkpoints in a directory. Page: docs/formats/directory-layout.md.
 //   S1. A promise that resolves means durable: bytes synced first, then the directory with the name.
-//   S2. A name made by createIfAbsent or replace has whole content at every instant: bytes are written and
-//       synced under a temporary name, and then linked or renamed. A crash leaves at most that: temporary-files.ts.
+//   S2. A name made by createIfAbsent or replace has whole content at every instant (whole-files.ts). A
+//       crash leaves at most a temporary file: temporary-files.ts.
 //   S3. Symbolic links of the root are resolved once. An object that is a symbolic link is refused, and
 //       so is one in a folder that is.
 import { basename, dirname, join, resolve } from "node:path";
@@ -12,10 +12,12 @@ import { InvalidArgumentError, StorageError } from "../errors.ts";
 import { nodeEnvironment } from "../environment/node-environment.ts";
 import { systemCodeOf, typedFileError } from "../environment/typed-error.ts";
 import { DirectorySyncs, syncWithAncestors } from "./directory-syncs.ts";
+import { openWholeFiles } from "./file-thread.ts";
 import { linkRefusals } from "./link-refusals.ts";
 import { checkObjectName, isObjectName } from "./object-name.ts";
 import { RealFolders } from "./real-folders.ts";
 import { TemporaryFiles } from "./temporary-files.ts";
+import { DirectWholeFiles, type WholeFiles, writeNew } from "./whole-files.ts";
 
 export interface FileSystemStorageOptions {
   /**
@@ -59,6 +61,8 @@ class FileSystemStorage implements CheckpointStorage {
   readonly #temporaries: TemporaryFiles;
   readonly #directories = new Map<string, Promise<void>>();
   readonly #folders: RealFolders;
+  /** By the file thread once the storage is open. */
+  #wholeFiles: WholeFiles;
   #realRoot: string | undefined;
   #linkedFiles = 0;
   #copiedFiles = 0;
@@ -71,6 +75,7 @@ class FileSystemStorage implements CheckpointStorage {
     this.#syncs = new DirectorySyncs(environment.fileSystem);
     this.#temporaries = new TemporaryFiles(environment);
     this.#folders = new RealFolders(environment.fileSystem);
+    this.#wholeFiles = new DirectWholeFiles(environment.fileSystem);
   }
 
   async open(): Promise<void> {
@@ -79,6 +84,7 @@ class FileSystemStorage implements CheckpointStorage {
       this.#realRoot = await this.#fileSystem.realPath(this.#root); //# fail point: storage.root-made
       await syncWithAncestors(this.#fileSystem, this.#realRoot); //# fail point: storage.root-synced
       await this.#temporaries.note(this.#realRoot);
+      this.#wholeFiles = await openWholeFiles(this.#fileSystem);
     });
   }
 
@@ -101,7 +107,7 @@ class FileSystemStorage implements CheckpointStorage {
     options?.signal?.throwIfAborted();
     await this.#doing(`store ${name}`, async () => {
       const path = await this.#pathForWriting(name);
-      await this.#writeNew(path, bytes);
+      await writeNew(this.#fileSystem, path, bytes);
       await this.#syncs.sync(dirname(path));
     });
     options?.signal?.throwIfAborted();
@@ -112,52 +118,30 @@ class FileSystemStorage implements CheckpointStorage {
   }
 
   async createIfAbsent(name: string, bytes: Uint8Array): Promise<"created" | "exists"> {
-    return this.#doing(`create ${name}`, async () => {
-      const path = await this.#pathForWriting(name);
-      const temporary = this.#temporaries.beside(path);
-      let outcome: "created" | "exists" = "created";
-      try {
-        await this.#writeNew(temporary, bytes);
-        await this.#fileSystem.link(temporary, path); // S2 //# fail point: storage.name-linked
-      } catch (cause) {
-        await this.#unlinkQuietly(temporary);
-        if (systemCodeOf(cause) !== "EEXIST") throw cause;
-        outcome = "exists";
-      }
-      if (outcome === "created") await this.#fileSystem.unlink(temporary); //# fail point: storage.temporary-unlinked
-      // Also if it exists: the caller will rely on that, so it must survive a power loss too.
-      await this.#syncs.sync(dirname(path));
-      return outcome;
-    });
+    return this.#doing(`create ${name}`, () => this.#nameWhole("create", name, bytes));
   }
 
   async replace(name: string, bytes: Uint8Array): Promise<void> {
-    await this.#doing(`replace ${name}`, async () => {
-      const path = await this.#pathForWriting(name);
-      const temporary = this.#temporaries.beside(path);
-      try {
-        await this.#writeNew(temporary, bytes);
-        await this.#fileSystem.rename(temporary, path); // S2 //# fail point: storage.renamed
-      } catch (cause) {
-        await this.#unlinkQuietly(temporary);
-        throw cause;
-      }
-      await this.#syncs.sync(dirname(path));
-    });
+    await this.#doing(`replace ${name}`, () => this.#nameWhole("replace", name, bytes));
+  }
+
+  /** S1, S2 */
+  async #nameWhole(
+    kind: "create" | "replace",
+    name: string,
+    bytes: Uint8Array,
+  ): Promise<"created" | "exists"> {
+    const path = await this.#pathForWriting(name);
+    this.#syncs.requireSound(dirname(path));
+    const file = { path, temporary: this.#temporaries.beside(path), bytes };
+    const { outcome, unsynced } = await this.#wholeFiles[kind](file);
+    if (unsynced === undefined) return outcome;
+    this.#syncs.noteFailure(dirname(path), unsynced);
+    throw unsynced;
   }
 
   async read(name: string, maxBytes: number): Promise<Uint8Array | undefined> {
-    return this.#reading(name, async (path) => {
-      const file = await this.#fileSystem.open(path);
-      try {
-        if (file.sizeBytes > maxBytes) {
-          throw new StorageError(`${name} has ${file.sizeBytes} bytes, more than ${maxBytes}`);
-        }
-        return await file.read(0, file.sizeBytes);
-      } finally {
-        await file.close();
-      }
-    });
+    return this.#reading(name, (path) => this.#wholeFiles.read(path, maxBytes));
   }
 
   async readRange(name: string, offset: number, length: number): Promise<Uint8Array | undefined> {
@@ -285,24 +269,6 @@ class FileSystemStorage implements CheckpointStorage {
     }
     await this.#fileSystem.copyFile(source, path);
     this.#copiedFiles++;
-  }
-
-  async #writeNew(path: string, bytes: Uint8Array): Promise<void> {
-    const file = await this.#fileSystem.create(path);
-    try {
-      await file.write(bytes); //# fail point: storage.bytes-written
-      await file.sync(); //# fail point: storage.bytes-synced
-    } finally {
-      await file.close();
-    }
-  }
-
-  async #unlinkQuietly(path: string): Promise<void> {
-    try {
-      await this.#fileSystem.unlink(path);
-    } catch {
-      // The failure that brought us here is the one to report; no reader sees a temporary file.
-    }
   }
 
   async #namesIn(folder: string): Promise<string[]> {

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { availableParallelism, freemem, totalmem } from "node:os";
 import type { Clock, Environment, Random, Timers } from "../api/environment.ts";
+import { blockingCalls } from "./node-calls.ts";
 import { NodeFileSystem } from "./node-file-system.ts";
 
 const clock: Clock = {
@@ -56,4 +57,9 @@ const environment: Environment = {
 /** The environment every backend uses unless it is given another. */
 export function nodeEnvironment(): Environment {
   return environment;
+}
+
+/** For a thread that has nothing to do while a file operation goes on: that costs it no turns. */
+export function blockingNodeEnvironment(): Environment {
+  return { ...environment, fileSystem: new NodeFileSystem(blockingCalls) };
 }

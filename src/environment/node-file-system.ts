@@ -5,10 +5,10 @@
 //       nothing but a regular file is opened: a pipe would block a thread of the pool for ever.
 //   F3. Every descriptor is closed on every path, failed ones included.
 import { constants } from "node:fs";
-import * as fs from "node:fs/promises";
 import { dirname } from "node:path";
 import type { FileStat, FileSystem, ReadableFile, WritableFile } from "../api/environment.ts";
 import { assert } from "../common/assert.ts";
+import { type NodeCalls, type NodeHandle, promiseCalls } from "./node-calls.ts";
 import { compareNames, systemError } from "./system-error.ts";
 
 const FILE_MODE = 0o600;
@@ -20,10 +20,10 @@ const COPY_PIECE_BYTES = 1_048_576;
 
 class NodeWritableFile implements WritableFile {
   readonly path: string;
-  readonly #handle: fs.FileHandle;
+  readonly #handle: NodeHandle;
   #isClosed = false;
 
-  constructor(path: string, handle: fs.FileHandle) {
+  constructor(path: string, handle: NodeHandle) {
     this.path = path;
     this.#handle = handle;
   }
@@ -54,10 +54,10 @@ class NodeWritableFile implements WritableFile {
 class NodeReadableFile implements ReadableFile {
   readonly path: string;
   readonly sizeBytes: number;
-  readonly #handle: fs.FileHandle;
+  readonly #handle: NodeHandle;
   #isClosed = false;
 
-  constructor(path: string, sizeBytes: number, handle: fs.FileHandle) {
+  constructor(path: string, sizeBytes: number, handle: NodeHandle) {
     this.path = path;
     this.sizeBytes = sizeBytes;
     this.#handle = handle;
@@ -93,19 +93,22 @@ export function isNodeFileSystem(fileSystem: FileSystem): boolean {
 
 export class NodeFileSystem implements FileSystem {
   readonly isNative = true;
+  /** Not `#`: wrappers made by Object.create have this one in their prototype. */
+  private readonly _calls: NodeCalls;
 
-  constructor() {
+  constructor(calls: NodeCalls = promiseCalls) {
+    this._calls = calls;
     own.add(this);
   }
 
   async create(path: string): Promise<WritableFile> {
-    const handle = await fs.open(path, CREATE_FLAGS, FILE_MODE);
+    const handle = await this._calls.open(path, CREATE_FLAGS, FILE_MODE);
     await settingMode(() => handle.chmod(FILE_MODE)); // F1
     return new NodeWritableFile(path, handle);
   }
 
   async open(path: string): Promise<ReadableFile> {
-    const { handle, sizeBytes } = await openRegular(path);
+    const { handle, sizeBytes } = await openRegular(this._calls, path);
     return new NodeReadableFile(path, sizeBytes, handle);
   }
 
@@ -119,20 +122,24 @@ export class NodeFileSystem implements FileSystem {
   }
 
   async link(existing: string, path: string): Promise<void> {
-    await fs.link(existing, path);
+    await this._calls.link(existing, path);
   }
 
   async copyFile(source: string, path: string): Promise<void> {
-    await requireRegular(source); // F2: copying follows links.
+    await requireRegular(this._calls, source); // F2: copying follows links.
     try {
-      await fs.copyFile(source, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+      await this._calls.copyFile(
+        source,
+        path,
+        constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE,
+      );
     } catch (cause) {
       // Some file systems cannot set the copy's mode or attributes; libuv then removes the copy.
       if (!isModeRefusal(cause)) throw cause;
       await this.#copyBytes(source, path);
       return;
     }
-    await settingMode(() => fs.chmod(path, FILE_MODE)); // F1
+    await settingMode(() => this._calls.chmod(path, FILE_MODE)); // F1
   }
 
   async #copyBytes(source: string, path: string): Promise<void> {
@@ -145,7 +152,7 @@ export class NodeFileSystem implements FileSystem {
           await to.write(await from.read(at, piece.length, piece));
         }
       } catch (cause) {
-        await fs.rm(path, { force: true });
+        await this._calls.rm(path, { force: true });
         throw cause;
       } finally {
         await to.close();
@@ -156,25 +163,25 @@ export class NodeFileSystem implements FileSystem {
   }
 
   async rename(from: string, to: string): Promise<void> {
-    await fs.rename(from, to);
+    await this._calls.rename(from, to);
   }
 
   async unlink(path: string): Promise<void> {
-    await fs.unlink(path);
+    await this._calls.unlink(path);
   }
 
   async removeTree(path: string): Promise<void> {
-    await fs.rm(path, { recursive: true, force: true });
+    await this._calls.rm(path, { recursive: true, force: true });
   }
 
   async makeDirectory(path: string): Promise<void> {
     // One by one and not `recursive`, because a narrow umask would lock us out of a parent (F1).
     try {
-      await fs.mkdir(path, DIRECTORY_MODE);
+      await this._calls.mkdir(path, DIRECTORY_MODE);
     } catch (cause) {
       const code = codeOf(cause);
       if (code === "EEXIST" || code === "EISDIR") {
-        if ((await fs.stat(path)).isDirectory()) return;
+        if ((await this._calls.stat(path)).isDirectory()) return;
         throw cause;
       }
       const parent = dirname(path);
@@ -183,16 +190,16 @@ export class NodeFileSystem implements FileSystem {
       await this.makeDirectory(path);
       return;
     }
-    await settingMode(() => fs.chmod(path, DIRECTORY_MODE));
+    await settingMode(() => this._calls.chmod(path, DIRECTORY_MODE));
   }
 
   async readDirectory(path: string): Promise<string[]> {
-    return (await fs.readdir(path)).sort(compareNames);
+    return (await this._calls.readdir(path)).sort(compareNames);
   }
 
   async stat(path: string): Promise<FileStat | undefined> {
     try {
-      const stat = await fs.lstat(path);
+      const stat = await this._calls.lstat(path);
       const kind = stat.isFile() ? "file" : stat.isDirectory() ? "directory" : "other";
       return { kind, sizeBytes: stat.size };
     } catch (cause) {
@@ -203,25 +210,25 @@ export class NodeFileSystem implements FileSystem {
   }
 
   async freeBytes(path: string): Promise<number | undefined> {
-    const { blocks, bavail, bsize } = await fs.statfs(path);
+    const { blocks, bavail, bsize } = await this._calls.statfs(path);
     return blocks === 0 ? undefined : bavail * bsize; // Some network file systems report no size.
   }
 
   async realPath(path: string): Promise<string> {
-    return await fs.realpath(path);
+    return await this._calls.realpath(path);
   }
 
   async syncFile(path: string): Promise<void> {
-    const { handle } = await openRegular(path);
+    const { handle } = await openRegular(this._calls, path);
     await syncAndClose(handle);
   }
 
   async syncDirectory(path: string): Promise<void> {
-    await syncAndClose(await fs.open(path, constants.O_RDONLY | constants.O_DIRECTORY));
+    await syncAndClose(await this._calls.open(path, constants.O_RDONLY | constants.O_DIRECTORY));
   }
 }
 
-async function syncAndClose(handle: fs.FileHandle): Promise<void> {
+async function syncAndClose(handle: NodeHandle): Promise<void> {
   try {
     await handle.sync();
   } finally {
@@ -229,8 +236,11 @@ async function syncAndClose(handle: fs.FileHandle): Promise<void> {
   }
 }
 
-async function openRegular(path: string): Promise<{ handle: fs.FileHandle; sizeBytes: number }> {
-  const handle = await fs.open(path, OPEN_FLAGS);
+async function openRegular(
+  calls: NodeCalls,
+  path: string,
+): Promise<{ handle: NodeHandle; sizeBytes: number }> {
+  const handle = await calls.open(path, OPEN_FLAGS);
   try {
     const stat = await handle.stat();
     if (stat.isDirectory()) throw systemError("EISDIR", "open", path);
@@ -242,8 +252,8 @@ async function openRegular(path: string): Promise<{ handle: fs.FileHandle; sizeB
   }
 }
 
-async function requireRegular(path: string): Promise<void> {
-  const stat = await fs.lstat(path);
+async function requireRegular(calls: NodeCalls, path: string): Promise<void> {
+  const stat = await calls.lstat(path);
   if (stat.isFile()) return;
   const code = stat.isSymbolicLink() ? "ELOOP" : stat.isDirectory() ? "EISDIR" : "EINVAL";
   throw systemError(code, "copyfile", path);

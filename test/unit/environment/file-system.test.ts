@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, test } from "vitest";
 import type { FileSystem } from "../../../src/api/environment.ts";
 import { MemoryFileSystem } from "../../../src/environment/memory-file-system.ts";
+import { blockingCalls } from "../../../src/environment/node-calls.ts";
 import { NodeFileSystem } from "../../../src/environment/node-file-system.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 
@@ -27,6 +28,11 @@ async function read(fileSystem: FileSystem, path: string): Promise<string> {
 const subjects: Readonly<Record<string, () => Promise<Subject>>> = {
   "Node's file system": async () => ({
     fileSystem: new NodeFileSystem(),
+    root: realpathSync(temporaryDirectory()),
+    symbolicLink: symlinkSync,
+  }),
+  "Node's file system on the calling thread": async () => ({
+    fileSystem: new NodeFileSystem(blockingCalls),
     root: realpathSync(temporaryDirectory()),
     symbolicLink: symlinkSync,
   }),
