@@ -33,7 +33,7 @@ import { fileName, metadataName } from "./layout.ts";
 import { isPinned } from "./pins.ts";
 import { emptyScan, scanRetained } from "./retained-scan.ts";
 import type { RetainedScan } from "./retained-scan.ts";
-import { encodeVerified } from "./verified-metadata.ts";
+import { MetadataVerifier } from "./verified-metadata.ts";
 
 export interface CheckpointStoreOptions {
   readonly storage: CheckpointStorage;
@@ -104,6 +104,7 @@ export class CheckpointStore implements AsyncDisposable {
   readonly #sequence: CompletionSequence;
   readonly #registry = new SharedStateRegistry();
   readonly #deletions: DeletionQueue;
+  readonly #verifier: MetadataVerifier;
   readonly #unreadable: readonly number[];
   /** Checkpoint ids by completion number, of those that stand and can be read. */
   readonly #checkpointIds = new Map<number, number>();
@@ -128,6 +129,7 @@ export class CheckpointStore implements AsyncDisposable {
     this.reader = new CheckpointReader(options.storage);
     this.#sequence = new CompletionSequence(options.storage);
     this.#deletions = new DeletionQueue(options.storage);
+    this.#verifier = new MetadataVerifier(options.environment.timers);
     for (const { checkpointId, completionNumber, files } of scan.retained) {
       this.#registry.restore(checkpointId, files.entries());
       this.#checkpointIds.set(completionNumber, checkpointId);
@@ -327,7 +329,8 @@ export class CheckpointStore implements AsyncDisposable {
     this.#confirm(checkpointId, number);
     // Where there is no hint readers have to list: what listing tells may lag behind.
     if (this.#hintedNumber === 0) await this.#publish(number); //# fail point: store.first-published
-    return { completionNumber: number, location: this.#locationOf(metadataName(number)) };
+    const name = metadataName(number);
+    return { completionNumber: number, location: this.#storage.locate?.(name) ?? name };
   }
 
   async #publish(number: number): Promise<void> {
@@ -385,16 +388,12 @@ export class CheckpointStore implements AsyncDisposable {
       userMetadata: request.userMetadata,
       extensions: this.#timingOf(request),
     };
-    return encodeVerified(metadata, this.#options.environment.timers);
+    return this.#verifier.encode(metadata);
   }
 
   #timingOf({ timing }: CommitRequest): CheckpointMetadata["extensions"] {
     if (timing === undefined) return undefined;
     const durationMs = this.#options.environment.clock.monotonicMs() - timing.startMs;
     return encodeTiming({ ...timing, durationMs });
-  }
-
-  #locationOf(name: string): string {
-    return this.#storage.locate?.(name) ?? name;
   }
 }

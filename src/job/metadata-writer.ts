@@ -8,7 +8,7 @@ import type { Environment } from "../api/environment.ts";
 import type { CheckpointPolicy, JsonValue } from "../api/keyed-state-backend.ts";
 import { CompletionSequence } from "../checkpoint/completion-sequence.ts";
 import { isPinned } from "../checkpoint/pins.ts";
-import { encodeVerified } from "../checkpoint/verified-metadata.ts";
+import { MetadataVerifier } from "../checkpoint/verified-metadata.ts";
 import type { WriteMetadata } from "../coordinator/events.ts";
 import type { FencedError } from "../errors.ts";
 import type { BackendKind, WriterEpoch } from "../format/metadata.ts";
@@ -28,6 +28,7 @@ export type WriteOutcome =
 export class MetadataWriter {
   readonly #storage: CheckpointStorage;
   readonly #environment: Environment;
+  readonly #verifier: MetadataVerifier;
   readonly #job: JobDescription;
   readonly #sequence: CompletionSequence;
   /** Of the checkpoint that is being written, until its fate is known (M1). */
@@ -36,6 +37,7 @@ export class MetadataWriter {
   constructor(storage: CheckpointStorage, environment: Environment, job: JobDescription) {
     this.#storage = storage;
     this.#environment = environment;
+    this.#verifier = new MetadataVerifier(environment.timers);
     this.#job = job;
     this.#sequence = new CompletionSequence(storage);
   }
@@ -87,21 +89,18 @@ export class MetadataWriter {
     const { checkpointId, completionNumber, oldestRetained, handles } = request;
     const { policy, backendKind, writerEpoch } = this.#job;
     checkUserMetadata(userMetadata);
-    return encodeVerified(
-      {
-        checkpointId,
-        completionNumber,
-        oldestRetained,
-        writerEpoch,
-        createdAtMs: Math.max(0, Math.floor(this.#environment.clock.wallMs())),
-        policy,
-        backendKind,
-        handles: handles.filter((handle) => handle !== undefined),
-        segments: [],
-        userMetadata,
-        extensions: undefined,
-      },
-      this.#environment.timers,
-    );
+    return this.#verifier.encode({
+      checkpointId,
+      completionNumber,
+      oldestRetained,
+      writerEpoch,
+      createdAtMs: Math.max(0, Math.floor(this.#environment.clock.wallMs())),
+      policy,
+      backendKind,
+      handles: handles.filter((handle) => handle !== undefined),
+      segments: [],
+      userMetadata,
+      extensions: undefined,
+    });
   }
 }
