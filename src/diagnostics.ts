@@ -55,6 +55,25 @@ export interface MaterializationTrace {
   totalBytes?: number;
 }
 
+export type ProgressTask =
+  "checkpoint" | "materialization" | "savepoint" | "restore" | "replay" | "verification";
+
+/**
+ * On `varve:progress`: how far a task is that may be long, when it begins and after each of its files.
+ * `checkpoint`, `materialization` and `savepoint` hash and store files, `restore` fetches and verifies
+ * them, `replay` reads changelog segments, `verification` goes on while a restored backend serves.
+ */
+export interface ProgressEvent {
+  readonly task: ProgressTask;
+  /** The same in all events of one task; no other of this process has it. */
+  readonly id: number;
+  readonly doneFiles: number;
+  readonly doneBytes: number;
+  /** Of all that has to be done; undefined where it is not known before the end. */
+  readonly files: number | undefined;
+  readonly bytes: number | undefined;
+}
+
 /** On `varve:garbage-collection`: one attempt to delete what no retained checkpoint uses. */
 export interface GarbageCollectionEvent {
   /** Names of metadata objects and files that are gone. */
@@ -86,6 +105,9 @@ export const drainTracing: TracingChannel<unknown, DrainTrace> = tracingChannel(
 
 export const materializationTracing: TracingChannel<unknown, MaterializationTrace> =
   tracingChannel("varve:materialization");
+
+/** Messages are ProgressEvent. */
+export const progressChannel: Channel = channel("varve:progress");
 
 /** Messages are GarbageCollectionEvent. */
 export const garbageCollectionChannel: Channel = channel("varve:garbage-collection");

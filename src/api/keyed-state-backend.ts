@@ -99,6 +99,8 @@ export interface SnapshotResult {
   readonly uploadedBytes: number;
   /** Bytes of the log that a restore replays. @defaultValue 0 */
   readonly logBytes?: number | undefined;
+  /** For people: as in CompletedCheckpoint. */
+  readonly estimatedRecoveryMs?: number | undefined;
   /** For people: where the time went. */
   readonly phases?: Omit<CheckpointPhases, "sealMs" | "metadataMs"> | undefined;
 }
@@ -162,6 +164,11 @@ export interface CompletedCheckpoint {
   readonly totalBytes: number;
   /** Of those, bytes of the changelog that a restore replays. */
   readonly logBytes: number;
+  /**
+   * What a restore of it would take, by rates measured in this process, in ms; undefined without a
+   * changelog.
+   */
+  readonly estimatedRecoveryMs: number | undefined;
   readonly newFileCount: number;
   readonly fileCount: number;
   /** Path or name of its metadata, for `restore`. */

@@ -7,6 +7,7 @@ import type { FileSystem } from "../api/environment.ts";
 import type { FetchedFile } from "../checkpoint/base-reader.ts";
 import { runBounded } from "../checkpoint/bounded-work.ts";
 import { fileName } from "../checkpoint/layout.ts";
+import { TaskProgress } from "../checkpoint/task-progress.ts";
 import { CorruptionError } from "../errors.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import type { BackendStatus } from "./backend-status.ts";
@@ -50,6 +51,10 @@ export class BackgroundVerification {
     const { workers, status, files, onMismatch } = this.#request;
     try {
       const { threads } = workers;
+      const progress = new TaskProgress(
+        "verification",
+        files.map(({ entry }) => entry),
+      );
       await runBounded(files, threads, status.signal, async ({ entry, path, table }, signal) => {
         const { lengthBytes, sha256 } = entry;
         const task = { path, lengthBytes, sha256, file: fileName(entry.id), table };
@@ -60,6 +65,7 @@ export class BackgroundVerification {
           throw cause;
         }
         this.#remaining--;
+        progress.fileDone(lengthBytes);
       });
     } catch (cause) {
       throw status.isOpen ? status.poison(cause) : cause; // B2

@@ -2,11 +2,13 @@
 // is now, and begins or goes on with one if the policy says so.
 import { join } from "node:path";
 import type { KeyedStateHandle, SharedFile } from "../api/keyed-state-backend.ts";
+import { fileName } from "../checkpoint/layout.ts";
 import { LogReader, type OpenedLog } from "../checkpoint/log-reader.ts";
+import { TaskProgress } from "../checkpoint/task-progress.ts";
 import type { BackendStatus } from "./backend-status.ts";
 import { resolveChangelogOptions } from "./changelog-options.ts";
 import { ChangelogTier, type RestoredLog } from "./changelog-tier.ts";
-import { LogReplay } from "./log-replay.ts";
+import { type LogRows, LogReplay } from "./log-replay.ts";
 import type { RestoredDatabase } from "./lsm-restore.ts";
 import type { LsmTier, LsmTierOptions } from "./lsm-tier.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -89,13 +91,36 @@ export async function replayLogs(
 ): Promise<number | undefined> {
   const startMs = environment.clock.monotonicMs();
   let bytes = 0;
+  const segments = logs.flatMap(({ handle }) => handle.log?.segments ?? []);
+  const progress = new TaskProgress("replay", segments);
   for (const { handle, log } of logs) {
-    await new LogReplay(target, keyGroups, changeNumberBase, handle).run(log); //# fail point: changelog.handle-replayed
+    const rows = noting(log, handle, progress);
+    await new LogReplay(target, keyGroups, changeNumberBase, handle).run(rows); //# fail point: changelog.handle-replayed
     bytes += log.logBytes;
   }
   const ms = environment.clock.monotonicMs() - startMs;
   // Of less it tells how long threads take to start.
   return bytes < MEASURED_BYTES_MIN ? undefined : bytes / Math.max(1, ms);
+}
+
+/** The rows of a log; tells of each segment that they were read to its end. */
+async function* noting(
+  log: OpenedLog,
+  handle: KeyedStateHandle,
+  progress: TaskProgress,
+): AsyncIterable<LogRows> {
+  const left = new Map(handle.log?.segments.map((one) => [fileName(one.id), one.lengthBytes]));
+  const done = (file: string): void => {
+    progress.fileDone(left.get(file) ?? 0);
+    left.delete(file);
+  };
+  let current: string | undefined;
+  for await (const rows of log) {
+    if (current !== undefined && rows.file !== current) done(current);
+    current = rows.file;
+    yield rows;
+  }
+  for (const file of left.keys()) done(file); // Also of those that had nothing for this backend.
 }
 
 /** What checkpoints go on from; undefined if the first one has to make a base. */

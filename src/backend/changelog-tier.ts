@@ -241,6 +241,11 @@ export class ChangelogTier implements Tier {
         files: [...base.files, ...segments.map(segmentFile)],
         newFileIds: [...(made?.written.newFileIds ?? []), ...attempt.newSegments],
         logBytes,
+        estimatedRecoveryMs: this.#materialization.estimatedRecoveryMs({
+          logBytes,
+          segments: segments.length,
+          baseBytes: base.handle.totalBytes,
+        }),
         uploadedBytes: logged + (made?.written.uploadedBytes ?? 0),
         phases: { cutMs, appendMs, syncMs, uploadMs: 0 },
       };

@@ -162,7 +162,12 @@ export class Checkpointing {
         policy: this.#policy,
         snapshots: [snapshot],
         userMetadata: metadata,
-        timing: { startMs, pauseMs: trace.pauseMs ?? 0, phases: snapshot.phases },
+        timing: {
+          startMs,
+          pauseMs: trace.pauseMs ?? 0,
+          phases: snapshot.phases,
+          recoveryMs: snapshot.estimatedRecoveryMs,
+        },
       });
       return { snapshot, result, commitMs };
     })();
@@ -191,6 +196,7 @@ export class Checkpointing {
       uploadedBytes,
       totalBytes,
       logBytes: snapshot.logBytes ?? 0,
+      estimatedRecoveryMs: snapshot.estimatedRecoveryMs,
       newFileCount: newFileIds.length,
       fileCount: files.length,
       location: result.location,

@@ -79,7 +79,7 @@ interface Upload extends Pick<Cut, "captured"> {
   /** Of the capture; removed at the end. */
   readonly directory: string;
   readonly signal: AbortSignal;
-  readonly isBackground: boolean;
+  readonly task: "checkpoint" | "materialization";
 }
 
 export class LsmTier implements Tier {
@@ -119,7 +119,7 @@ export class LsmTier implements Tier {
     gather();
     // A runtime keeps what stood at the trigger: what it confirmed since may be given up again.
     const gatherLater = keeper === "store" ? gather : () => undefined;
-    return this.#result(checkpointId, this.#cut(reuse, gatherLater, signal, false));
+    return this.#result(checkpointId, this.#cut(reuse, gatherLater, signal, "checkpoint"));
   }
 
   /**
@@ -129,7 +129,7 @@ export class LsmTier implements Tier {
   beginBase(signal: AbortSignal): Pick<Cut, "boundary" | "written"> {
     const reuse = new Map<number, SharedFile>();
     this.#gatherReusable(0, "runtime", reuse);
-    return this.#cut(reuse, () => undefined, signal, true);
+    return this.#cut(reuse, () => undefined, signal, "materialization");
   }
 
   /** Seals, and has everything up to there drained, captured and uploaded. */
@@ -137,13 +137,13 @@ export class LsmTier implements Tier {
     reuse: ReadonlyMap<number, SharedFile>,
     gatherLater: () => void,
     signal: AbortSignal,
-    isBackground: boolean,
+    task: "checkpoint" | "materialization",
   ): Cut {
     const directory = this.#directories.newPath("capture");
     const boundary = this.#options.buffer.seal(); // T1
     const captured = this.#capture(boundary, directory, new Set(reuse.keys()));
     const before = this.#uploads;
-    const upload = { captured, before, reuse, gatherLater, directory, signal, isBackground };
+    const upload = { captured, before, reuse, gatherLater, directory, signal, task };
     const written = this.#upload(upload);
     this.#uploads = written.catch(() => undefined);
     return { boundary, captured, written };
@@ -178,7 +178,14 @@ export class LsmTier implements Tier {
       const set = await raceAbort(captured, signal);
       await this.verified(signal);
       const discard = (): void => undefined; // The sink's owner does it.
-      const tools = { storage: await sink, pool: workers, environment, discard, signal };
+      const tools = {
+        storage: await sink,
+        pool: workers,
+        environment,
+        discard,
+        signal,
+        task: "savepoint",
+      } as const;
       const files = set.files.map((file) => {
         assert(file.path !== undefined, "T2: a savepoint builds on nothing");
         return { ...file, lengthBytes: file.sizeBytes, path: file.path };
@@ -243,7 +250,7 @@ export class LsmTier implements Tier {
   }
 
   async #upload(upload: Upload): Promise<WrittenSstSet> {
-    const { captured, before, reuse, gatherLater, directory, signal, isBackground } = upload;
+    const { captured, before, reuse, gatherLater, directory, signal, task } = upload;
     const { environment, storage, workers, discard } = this.#options;
     try {
       const set = await raceAbort(captured, signal);
@@ -260,7 +267,7 @@ export class LsmTier implements Tier {
       const { lastSequence, nextFile } = set;
       return await writeSstSet(
         { lastSequence, nextFile, files, reuse },
-        { storage, pool: workers, environment, discard, signal, isBackground },
+        { storage, pool: workers, environment, discard, signal, task },
       );
     } finally {
       await this.#removeCapture(captured, directory);

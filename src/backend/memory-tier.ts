@@ -78,7 +78,7 @@ export class MemoryTier implements Tier {
   ): Promise<SnapshotResult> {
     return this.#begin(async (files, tools) => {
       const discard = (): void => undefined; // The sink's owner does it.
-      const own = { ...tools, storage: await sink, discard };
+      const own = { ...tools, storage: await sink, discard, task: "savepoint" } as const;
       if (format === "native") return writeDump(files, own);
       return writeCanonical([() => Promise.resolve(files)], 1, own);
     }, signal);

@@ -22,6 +22,7 @@ import { runBounded } from "./bounded-work.ts";
 import { requireFetchSpace } from "./fetch-space.ts";
 import { fileName } from "./layout.ts";
 import type { LocalFiles } from "./local-files.ts";
+import { TaskProgress } from "./task-progress.ts";
 
 /** Files fetched and verified at a time: enough to keep a pool of hashing threads busy. */
 const concurrencyMax = 8;
@@ -117,6 +118,10 @@ export async function fetchBase(request: FetchBaseRequest): Promise<FetchedBase>
     .filter(({ entry }) => select(entry));
   const wanted = files.map(({ entry }) => entry).filter(({ id }) => local?.has(id) !== true);
   await requireFetchSpace(storage, environment.fileSystem, directory, wanted); //# fail point: restore.space-checked
+  const progress = new TaskProgress(
+    "restore",
+    files.map(({ entry }) => entry),
+  );
   await runBounded(files, concurrencyMax, signal, async ({ entry, path, table }, stop) => {
     const name = fileName(entry.id);
     const verification = verify(entry);
@@ -124,7 +129,10 @@ export async function fetchBase(request: FetchBaseRequest): Promise<FetchedBase>
     const isAtHand = local?.has(entry.id) === true;
     if (!isBehind || isAtHand) await checkStored(storage, entry);
     const how = { verification, table };
-    if (isAtHand && (await local.take(entry, path, how, stop))) return;
+    if (isAtHand && (await local.take(entry, path, how, stop))) {
+      progress.fileDone(entry.lengthBytes);
+      return;
+    }
     try {
       await storage.fetchFile(name, path, { signal: stop });
     } catch (cause) {
@@ -137,6 +145,7 @@ export async function fetchBase(request: FetchBaseRequest): Promise<FetchedBase>
       await pool.submit("verifyFile", task, { signal: stop }); //# fail point: restore.file-verified
     }
     await local?.keepFile(entry.id, path);
+    progress.fileDone(entry.lengthBytes);
   });
   const behind = files.filter(({ entry }) => verify(entry) === "behind");
   await checkTables(behind, pool, signal); //# fail point: restore.base-fetched

@@ -6,6 +6,7 @@
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import type { Environment } from "../api/environment.ts";
 import type { BaseHandle, SharedFile } from "../api/keyed-state-backend.ts";
+import type { ProgressTask } from "../diagnostics.ts";
 import { CorruptionError } from "../errors.ts";
 import { FILE_ID_BYTES } from "../format/file-list.ts";
 import type { DumpListEntry, FileList, SstListEntry } from "../format/file-list.ts";
@@ -14,6 +15,7 @@ import type { PackedDumpFile } from "../workers/tasks.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import { runBounded } from "./bounded-work.ts";
 import { fileName } from "./layout.ts";
+import { TaskProgress } from "./task-progress.ts";
 
 /** Files uploaded at a time: each waits for a sync, which others can share meanwhile. */
 const concurrencyMax = 16;
@@ -38,8 +40,8 @@ export interface BaseWriterTools {
   /** Takes ids of files that no checkpoint will use. Must not throw. */
   readonly discard: (ids: readonly string[]) => void;
   readonly signal?: AbortSignal | undefined;
-  /** Whether no checkpoint waits for it. @defaultValue false */
-  readonly isBackground?: boolean | undefined;
+  /** Of a materialization no checkpoint waits. @defaultValue "checkpoint" */
+  readonly task?: Extract<ProgressTask, "checkpoint" | "materialization" | "savepoint"> | undefined;
 }
 
 export interface SstSetCapture {
@@ -81,6 +83,7 @@ export async function writeSstSet(
       if (reused === undefined) fresh.push(file);
       else stored.set(file.number, reused);
     }
+    upload.begins(fresh);
     await runBounded(fresh, concurrencyMax, tools.signal, async (file, stop) => {
       stored.set(file.number, await upload.hashAndPut(file.path, file.lengthBytes, stop));
     });
@@ -112,6 +115,7 @@ export async function writeDump(
       sha256,
       rowCount,
     }));
+    upload.begins(entries);
     const indexes = entries.map((_entry, index) => index);
     await runBounded(indexes, concurrencyMax, tools.signal, async (index, stop) => {
       await upload.put(entries[index]!, packed[index]!.path, stop);
@@ -123,6 +127,7 @@ export async function writeDump(
 export class Upload {
   readonly #tools: BaseWriterTools;
   readonly #ids: string[] = [];
+  #progress: TaskProgress | undefined;
   #uploadedBytes = 0;
 
   constructor(tools: BaseWriterTools) {
@@ -140,6 +145,16 @@ export class Upload {
     }
   }
 
+  /** Files are going to be stored: these, if they are known. */
+  begins(files?: readonly { readonly lengthBytes: number }[]): void {
+    this.#progress = new TaskProgress(this.#tools.task ?? "checkpoint", files);
+  }
+
+  #stored(lengthBytes: number): void {
+    this.#uploadedBytes += lengthBytes;
+    this.#progress?.fileDone(lengthBytes);
+  }
+
   newId(): string {
     const id = toHex(this.#tools.environment.random.bytes(FILE_ID_BYTES));
     this.#ids.push(id);
@@ -148,11 +163,12 @@ export class Upload {
 
   async put(file: SharedFile, path: string, signal: AbortSignal): Promise<void> {
     await this.#tools.storage.putFile(fileName(file.id), path, { signal }); //# fail point: base.file-stored
-    this.#uploadedBytes += file.lengthBytes;
+    this.#stored(file.lengthBytes);
   }
 
   async hashAndPut(path: string, lengthBytes: number, signal: AbortSignal): Promise<SharedFile> {
-    const { storage, pool, isBackground } = this.#tools;
+    const { storage, pool, task } = this.#tools;
+    const isBackground = task === "materialization";
     const id = this.newId();
     const [hashed, put] = await Promise.allSettled([
       pool.submit("hashFile", { path }, { signal, isBackground }), // U3
@@ -164,7 +180,7 @@ export class Upload {
     if (found !== lengthBytes) {
       throw new CorruptionError(`the file has ${found} bytes, not ${lengthBytes}`, path, found);
     }
-    this.#uploadedBytes += lengthBytes;
+    this.#stored(lengthBytes);
     return { id, lengthBytes, sha256 };
   }
 

@@ -19,6 +19,7 @@ export async function writeCanonical(
   const { fileSystem } = tools.environment;
   const upload = new Upload(tools);
   return upload.run(async () => {
+    upload.begins();
     const entries: CanonicalListEntry[][] = pieces.map(() => []);
     const indexes = pieces.map((_piece, index) => index);
     await runBounded(indexes, lanes, tools.signal, async (index, stop) => {

@@ -13,6 +13,8 @@ export interface CheckpointTiming {
   readonly pauseMs: number;
   /** Where the time went; undefined if it is not told. */
   readonly phases?: TimingPhases | undefined;
+  /** What the writer expected a restore to take; undefined if it did not say. */
+  readonly recoveryMs?: number | undefined;
 }
 
 /** As `CheckpointPhases`, without what is not over yet when the metadata is written. */
@@ -25,11 +27,12 @@ export interface TimingPhases {
 
 const phaseNames = ["cutMs", "appendMs", "syncMs", "uploadMs"] as const;
 
-export function encodeTiming({ durationMs, pauseMs, phases }: CheckpointTiming): {
+export function encodeTiming({ durationMs, pauseMs, phases, recoveryMs }: CheckpointTiming): {
   readonly [name: string]: JsonValue;
 } {
   const all: { [name: string]: number } = { durationMs, pauseMs };
   if (phases !== undefined) for (const name of phaseNames) all[name] = phases[name];
+  if (recoveryMs !== undefined) all["recoveryMs"] = recoveryMs;
   const rounded = Object.entries(all).map(([name, ms]) => [name, microseconds(ms)] as const);
   return { [NAME]: Object.fromEntries(rounded) };
 }
@@ -45,12 +48,17 @@ export function timingOf({ extensions }: CheckpointMetadata): CheckpointTiming |
   const timing = extensions[NAME];
   if (typeof timing !== "object" || timing === null) return undefined;
   const fields = timing as { readonly [name: string]: JsonValue };
-  const { durationMs, pauseMs, cutMs, appendMs, syncMs, uploadMs } = fields;
+  const { durationMs, pauseMs, cutMs, appendMs, syncMs, uploadMs, recoveryMs } = fields;
   if (!isDuration(durationMs) || !isDuration(pauseMs)) return undefined;
   const hasPhases =
     isDuration(cutMs) && isDuration(appendMs) && isDuration(syncMs) && isDuration(uploadMs);
   const phases = hasPhases ? { cutMs, appendMs, syncMs, uploadMs } : undefined;
-  return { durationMs, pauseMs, ...(phases === undefined ? {} : { phases }) };
+  return {
+    durationMs,
+    pauseMs,
+    ...(phases === undefined ? {} : { phases }),
+    ...(isDuration(recoveryMs) ? { recoveryMs } : {}),
+  };
 }
 
 function isDuration(value: JsonValue | undefined): value is number {

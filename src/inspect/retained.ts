@@ -24,6 +24,8 @@ export interface ListedCheckpoint {
   readonly pauseMs: number | undefined;
   /** Where that time went, in ms; if it tells. */
   readonly phases: TimingPhases | undefined;
+  /** What its writer expected a restore to take, in ms; undefined without a changelog. */
+  readonly estimatedRecoveryMs: number | undefined;
   readonly policy: CheckpointPolicy;
   readonly backend: BackendKind;
   readonly keyGroups: readonly KeyGroupRange[];
@@ -159,6 +161,7 @@ function describe(
     durationMs: timing?.durationMs,
     pauseMs: timing?.pauseMs,
     phases: timing?.phases,
+    estimatedRecoveryMs: timing?.recoveryMs,
     policy,
     backend: backendKind,
     keyGroups: handles.map(({ keyGroups }) => keyGroups),

@@ -78,6 +78,7 @@ async function summary(view: CheckpointView, call: CommandCall): Promise<void> {
       `size         ${bytesText(totalBytes)} in ${fileCount} files`,
       `log          ${segments.length === 0 ? "none" : `${bytesText(logBytes)} in ${segments.length} segments`}`,
       `took         ${timing === undefined ? "unknown" : timingText(timing)}`,
+      `recovery     ${timing?.recoveryMs === undefined ? "unknown" : `about ${durationText(timing.recoveryMs)}, by what its writer measured`}`,
       `metadata     ${userMetadata === undefined ? "none" : JSON.stringify(userMetadata)}`,
     ].join("\n"),
   );

@@ -11,13 +11,14 @@ const header = [
   "KIND",
   "SIZE",
   "LOG",
+  "RECOVERY",
   "NEW",
   "SHARED",
   "ONLY",
   "FILES",
   "STATES",
 ];
-const rightAligned = [0, 2, 3, 5, 6, 7, 8, 9, 10];
+const rightAligned = [0, 2, 3, 5, 6, 7, 8, 9, 10, 11];
 
 export const ls: Command = {
   name: "ls",
@@ -25,7 +26,7 @@ export const ls: Command = {
   summary: "Lists the retained checkpoints, the newest first.",
   help: `
 AFTER is the time since the checkpoint before it, TOOK from its trigger until its metadata was written.
-LOG are bytes of SIZE that a restore replays: changes after the base.
+LOG are bytes of SIZE that a restore replays: changes after the base. RECOVERY is what the writer expected a restore to take.
 NEW and SHARED are bytes that the checkpoint before it does not have, and has. ONLY is in no other retained checkpoint: what deleting this one gives back.
 Exit code 1 if one of them cannot be read.
 `,
@@ -62,7 +63,7 @@ function jsonOf({ createdAtMs, ...rest }: ListedCheckpoint): object {
 function rowOf(checkpoint: ListedCheckpoint): string[] {
   const { checkpointId, createdAtMs, sincePreviousMs, durationMs, backend, policy, states } =
     checkpoint;
-  const { isPinned, logBytes, segmentCount } = checkpoint;
+  const { isPinned, logBytes, segmentCount, estimatedRecoveryMs } = checkpoint;
   const { totalBytes, newBytes, sharedBytes, uniqueBytes, fileCount } = checkpoint;
   return [
     String(checkpointId),
@@ -72,6 +73,7 @@ function rowOf(checkpoint: ListedCheckpoint): string[] {
     `${backend} ${policy}${isPinned ? " pinned" : ""}`,
     bytesText(totalBytes),
     segmentCount === 0 ? "-" : bytesText(logBytes),
+    estimatedRecoveryMs === undefined ? "-" : durationText(estimatedRecoveryMs),
     newBytes === undefined ? "-" : bytesText(newBytes),
     sharedBytes === undefined ? "-" : bytesText(sharedBytes),
     bytesText(uniqueBytes),
