@@ -52,8 +52,8 @@ export class RequestThread<A extends AnswerMessage = AnswerMessage> {
       // Its garbage is small and short-lived; V8's default of 48 MB would be outside the budget.
       resourceLimits: { maxYoungGenerationSizeMb: 8 },
     });
-    this.#worker.unref();
     this.#worker.on("message", (answer: A) => this.#take(answer));
+    this.#worker.unref(); // T1. Only now: a listener for messages makes it a reason to stay.
     this.#worker.on("error", (cause: unknown) => this.#end(cause));
     this.#exit = new Promise((resolve) => {
       this.#worker.on("exit", () => {

@@ -1,6 +1,7 @@
 // Goal: requests of a thread get their answers, and none is left when it ends.
 // Method: a thread that answers after a turn, in the reverse order, fails, or throws.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { describe, test } from "vitest";
 import { InvalidArgumentError, StorageError } from "../../../src/errors.ts";
 import { nodeEnvironment } from "../../../src/environment/node-environment.ts";
@@ -42,6 +43,20 @@ function begin(): { thread: RequestThread<Answer>; causes: unknown[] } {
 }
 
 describe("a thread that answers requests", () => {
+  test("T1: does not keep a process alive that never asks it anything", () => {
+    const module = new URL("../../../src/workers/request-thread.js", import.meta.url);
+    const script = `
+      const { RequestThread } = await import(${JSON.stringify(module.href)});
+      const entry = new URL("data:text/javascript,${encodeURIComponent(source)}");
+      new RequestThread({ name: "varve-test", entry });
+      setTimeout(() => process.stdout.write("ended"), 300);`;
+    const output = execFileSync(process.execPath, ["--input-type=module", "-e", script], {
+      timeout: 60_000,
+      encoding: "utf8",
+    });
+    assert.equal(output, "ended");
+  });
+
   test("ties answers to requests, in whatever order they come", async () => {
     const { thread } = begin();
     const held = thread.call("hold", undefined);
