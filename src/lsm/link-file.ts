@@ -19,9 +19,10 @@ export async function linkOrCopy(
   fileSystem: FileSystem,
   source: string,
   target: string,
+  links: Pick<FileSystem, "link"> = fileSystem,
 ): Promise<LinkOutcome> {
   try {
-    await fileSystem.link(source, target);
+    await links.link(source, target);
     return "linked";
   } catch (error) {
     const code = systemCodeOf(error);
