@@ -2,6 +2,7 @@
 // is now, and begins or goes on with one if the policy says so.
 import { join } from "node:path";
 import type { KeyedStateHandle, SharedFile } from "../api/keyed-state-backend.ts";
+import { startFileThread } from "../checkpoint/file-thread.ts";
 import { fileName } from "../checkpoint/layout.ts";
 import { LogReader, type OpenedLog } from "../checkpoint/log-reader.ts";
 import { TaskProgress } from "../checkpoint/task-progress.ts";
@@ -33,6 +34,8 @@ export async function openChangelogTier(opening: ChangelogOpening): Promise<Chan
   const { options, host, lsm, tier, shareBytes } = opening;
   const { environment, buffer, status, keyGroups, changeNumberBase, schemas, pin, discard } = tier;
   const writer = await host.logWriter(options.checkpointStorage);
+  const isOfFiles = options.checkpointStorage.pathForAppending !== undefined;
+  if (isOfFiles) await startFileThread(environment.fileSystem);
   await writer.attach(); //# fail point: changelog.attached
   return new ChangelogTier({
     environment,

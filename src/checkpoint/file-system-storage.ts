@@ -13,7 +13,7 @@ import { nodeEnvironment } from "../environment/node-environment.ts";
 import { QuickLinks } from "../environment/quick-links.ts";
 import { systemCodeOf, typedFileError } from "../environment/typed-error.ts";
 import { DirectorySyncs, syncWithAncestors } from "./directory-syncs.ts";
-import { openWholeFiles } from "./file-thread.ts";
+import { wholeFilesByThread } from "./file-thread.ts";
 import { linkRefusals } from "./link-refusals.ts";
 import { checkObjectName, isObjectName } from "./object-name.ts";
 import { RealFolders } from "./real-folders.ts";
@@ -63,8 +63,7 @@ class FileSystemStorage implements CheckpointStorage {
   readonly #fetching: QuickLinks;
   readonly #directories = new Map<string, Promise<void>>();
   readonly #folders: RealFolders;
-  /** By the file thread once the storage is open. */
-  #wholeFiles: WholeFiles;
+  readonly #directFiles: WholeFiles;
   #realRoot: string | undefined;
   #linkedFiles = 0;
   #copiedFiles = 0;
@@ -78,7 +77,7 @@ class FileSystemStorage implements CheckpointStorage {
     this.#temporaries = new TemporaryFiles(environment);
     this.#fetching = new QuickLinks(environment);
     this.#folders = new RealFolders(environment.fileSystem);
-    this.#wholeFiles = new DirectWholeFiles(environment.fileSystem);
+    this.#directFiles = new DirectWholeFiles(environment.fileSystem);
   }
 
   async open(): Promise<void> {
@@ -87,7 +86,6 @@ class FileSystemStorage implements CheckpointStorage {
       this.#realRoot = await this.#fileSystem.realPath(this.#root); //# fail point: storage.root-made
       await syncWithAncestors(this.#fileSystem, this.#realRoot); //# fail point: storage.root-synced
       await this.#temporaries.note(this.#realRoot);
-      this.#wholeFiles = await openWholeFiles(this.#fileSystem);
     });
   }
 
@@ -126,6 +124,10 @@ class FileSystemStorage implements CheckpointStorage {
 
   async replace(name: string, bytes: Uint8Array): Promise<void> {
     await this.#doing(`replace ${name}`, () => this.#nameWhole("replace", name, bytes));
+  }
+
+  get #wholeFiles(): WholeFiles {
+    return wholeFilesByThread(this.#fileSystem) ?? this.#directFiles;
   }
 
   /** S1, S2 */

@@ -1,5 +1,6 @@
-// The file thread: one a process, for the small files of all storages. Creating metadata is a dozen calls,
-// each a turn of the event loop, and a job that is busy makes turns rare; by a thread it is one.
+// The file thread: one a process that has a changelog, for the small files of all its storages. Creating
+// metadata is a dozen calls, each a turn of the event loop, and a job that is busy makes turns rare; by a
+// thread it is one.
 //   T1. A thread that ends by itself fails what it was doing, whose outcome is then unknown; the next
 //       request begins another one.
 //   T2. Requests are served one at a time: a slow disk makes those of others wait.
@@ -8,7 +9,7 @@ import type { FileSystem } from "../api/environment.ts";
 import { StorageError } from "../errors.ts";
 import { type ErrorData, fromErrorData } from "../workers/error-data.ts";
 import { type AnswerMessage, RequestThread, requireWorkerFile } from "../workers/request-thread.ts";
-import { DirectWholeFiles, type Named, type WholeFile, type WholeFiles } from "./whole-files.ts";
+import type { Named, WholeFile, WholeFiles } from "./whole-files.ts";
 
 /** One request in, one result out, per kind. */
 export interface FileCalls {
@@ -48,6 +49,7 @@ function thread(): RequestThread<FileAnswerMessage> {
   running = new RequestThread({
     name: "varve-files",
     entry,
+    youngGenerationMb: 2,
     failureOf: ({ error }: FileAnswerMessage) =>
       error === undefined ? undefined : fromErrorData(error),
     endedBy: (cause) => new StorageError("the file thread ended", { cause, retriable: true }),
@@ -77,14 +79,19 @@ const threadWholeFiles: WholeFiles = {
 };
 
 /**
- * By the file thread, which is started; on the calling thread through a file system that is not Node's.
- * InvalidArgumentError if a bundler has left the thread's file out.
+ * From now on the process has a file thread. It takes about 11 MiB: for jobs whose checkpoints take
+ * milliseconds. Does nothing where the file system is not Node's. InvalidArgumentError if a bundler has
+ * left the thread's file out.
  */
-export async function openWholeFiles(fileSystem: FileSystem): Promise<WholeFiles> {
-  if (!isNodeFileSystem(fileSystem)) return new DirectWholeFiles(fileSystem);
+export async function startFileThread(fileSystem: FileSystem): Promise<void> {
+  if (!isNodeFileSystem(fileSystem)) return;
   await requireWorkerFile(fileSystem, entry);
   thread();
-  return threadWholeFiles;
+}
+
+/** By the file thread; undefined if the process has none, or the file system is not Node's. */
+export function wholeFilesByThread(fileSystem: FileSystem): WholeFiles | undefined {
+  return running !== undefined && isNodeFileSystem(fileSystem) ? threadWholeFiles : undefined;
 }
 
 /** For tests: as if the thread had crashed. */

@@ -24,6 +24,8 @@ export interface RequestThreadOptions<A extends AnswerMessage> {
   readonly name: string;
   readonly entry: URL;
   readonly workerData?: unknown;
+  /** What its short-lived garbage may take. @defaultValue 8: V8's own 48 would be outside the budget */
+  readonly youngGenerationMb?: number | undefined;
   /** What an answer rejects with; undefined if it has a result. */
   readonly failureOf: (answer: A) => Error | undefined;
   /** What requests reject with once the thread has ended: by itself if there is a cause. Called once. */
@@ -49,8 +51,7 @@ export class RequestThread<A extends AnswerMessage = AnswerMessage> {
     this.#worker = new Worker(options.entry, {
       name: options.name,
       workerData: options.workerData,
-      // Its garbage is small and short-lived; V8's default of 48 MB would be outside the budget.
-      resourceLimits: { maxYoungGenerationSizeMb: 8 },
+      resourceLimits: { maxYoungGenerationSizeMb: options.youngGenerationMb ?? 8 },
     });
     this.#worker.on("message", (answer: A) => this.#take(answer));
     this.#worker.unref(); // T1. Only now: a listener for messages makes it a reason to stay.

@@ -4,7 +4,11 @@ import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "vitest";
 import { fileSystemStorage } from "../../../src/checkpoint/file-system-storage.ts";
-import { openWholeFiles, terminateFileThread } from "../../../src/checkpoint/file-thread.ts";
+import {
+  startFileThread,
+  terminateFileThread,
+  wholeFilesByThread,
+} from "../../../src/checkpoint/file-thread.ts";
 import { DirectWholeFiles, type WholeFiles } from "../../../src/checkpoint/whole-files.ts";
 import { memoryEnvironment } from "../../../src/environment/memory-environment.ts";
 import { nodeEnvironment } from "../../../src/environment/node-environment.ts";
@@ -16,7 +20,10 @@ const { fileSystem } = nodeEnvironment();
 
 const subjects: Readonly<Record<string, () => Promise<WholeFiles>>> = {
   "on the calling thread": async () => new DirectWholeFiles(fileSystem),
-  "on the file thread": () => openWholeFiles(fileSystem),
+  "on the file thread": async () => {
+    await startFileThread(fileSystem);
+    return wholeFilesByThread(fileSystem)!;
+  },
 };
 
 for (const [where, open] of Object.entries(subjects)) {
@@ -83,6 +90,7 @@ describe("whole files", () => {
   });
 
   test("T1: a file thread that dies fails what it was asked, and the next request has another", async () => {
+    await startFileThread(fileSystem);
     const storage = fileSystemStorage(join(temporaryDirectory(), "store"));
     await storage.open();
     assert.equal(await storage.createIfAbsent("metadata/1", bytes("one")), "created");
