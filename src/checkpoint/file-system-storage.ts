@@ -10,7 +10,6 @@ import type { Environment, FileSystem } from "../api/environment.ts";
 import { refuseUnknownOptions } from "../common/options.ts";
 import { InvalidArgumentError, StorageError } from "../errors.ts";
 import { nodeEnvironment } from "../environment/node-environment.ts";
-import { QuickLinks } from "../environment/quick-links.ts";
 import { systemCodeOf, typedFileError } from "../environment/typed-error.ts";
 import { DirectorySyncs, syncWithAncestors } from "./directory-syncs.ts";
 import { wholeFilesByThread } from "./file-thread.ts";
@@ -60,7 +59,6 @@ class FileSystemStorage implements CheckpointStorage {
   readonly #fileSystem: FileSystem;
   readonly #syncs: DirectorySyncs;
   readonly #temporaries: TemporaryFiles;
-  readonly #fetching: QuickLinks;
   readonly #directories = new Map<string, Promise<void>>();
   readonly #folders: RealFolders;
   readonly #directFiles: WholeFiles;
@@ -75,7 +73,6 @@ class FileSystemStorage implements CheckpointStorage {
     this.#fileSystem = environment.fileSystem;
     this.#syncs = new DirectorySyncs(environment.fileSystem);
     this.#temporaries = new TemporaryFiles(environment);
-    this.#fetching = new QuickLinks(environment);
     this.#folders = new RealFolders(environment.fileSystem);
     this.#directFiles = new DirectWholeFiles(environment.fileSystem);
   }
@@ -174,12 +171,12 @@ class FileSystemStorage implements CheckpointStorage {
     checkObjectName(name);
     await this.#doing(`fetch ${name} to ${localPath}`, async () => {
       const path = await this.#pathForReading(name);
-      const stat = await this.#fetching.stat(path);
+      const stat = await this.#fileSystem.stat(path);
       // A hard link to a symbolic link would be one (S3).
       if (stat !== undefined && stat.kind !== "file") {
         throw new StorageError(`${name} is not a regular file`);
       }
-      await this.#linkOrCopy(path, localPath, this.#fetching); //# fail point: storage.fetched
+      await this.#linkOrCopy(path, localPath); //# fail point: storage.fetched
     });
     options?.signal?.throwIfAborted();
   }
@@ -262,14 +259,10 @@ class FileSystemStorage implements CheckpointStorage {
     return { linkedFiles: this.#linkedFiles, copiedFiles: this.#copiedFiles };
   }
 
-  async #linkOrCopy(
-    source: string,
-    path: string,
-    links: Pick<FileSystem, "link"> = this.#fileSystem,
-  ): Promise<void> {
+  async #linkOrCopy(source: string, path: string): Promise<void> {
     if (this.#transfer === "link") {
       try {
-        await links.link(source, path);
+        await this.#fileSystem.link(source, path);
         this.#linkedFiles++;
         return;
       } catch (cause) {

@@ -19,10 +19,9 @@ export async function linkOrCopy(
   fileSystem: FileSystem,
   source: string,
   target: string,
-  links: Pick<FileSystem, "link"> = fileSystem,
 ): Promise<LinkOutcome> {
   try {
-    await links.link(source, target);
+    await fileSystem.link(source, target);
     return "linked";
   } catch (error) {
     const code = systemCodeOf(error);

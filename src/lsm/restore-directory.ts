@@ -7,7 +7,6 @@
 //   R4. MANIFEST takes the number after all SSTs, and nextFile is beyond it: no number is used twice.
 import { join } from "node:path";
 import type { Environment, FileSystem } from "../api/environment.ts";
-import { QuickLinks } from "../environment/quick-links.ts";
 import { removeDirectory } from "../environment/typed-error.ts";
 import { CorruptionError, InvalidArgumentError } from "../errors.ts";
 import { validateFileSet } from "../format/leveldb-file-set.ts";
@@ -59,7 +58,7 @@ export async function buildDirectory(
     }
     await fileSystem.makeDirectory(directory); //# fail point: database.directory-made
     try {
-      const restored = await linkFiles(environment, directory, set.files); //# fail point: database.files-linked
+      const restored = await linkFiles(fileSystem, directory, set.files); //# fail point: database.files-linked
       const manifest = manifestName(manifestNumber);
       await writeDurably(fileSystem, join(directory, manifest), buildManifest(whole)); //# fail point: database.manifest-written
       await fileSystem.syncDirectory(directory);
@@ -76,19 +75,17 @@ export async function buildDirectory(
 }
 
 async function linkFiles(
-  environment: Environment,
+  fileSystem: FileSystem,
   directory: string,
   files: readonly RestoredFile[],
 ): Promise<RestoredDirectory> {
-  const { fileSystem } = environment;
-  const links = new QuickLinks(environment);
   let copiedFiles = 0;
   let next = 0;
   let hasFailed = false;
   const lane = async (): Promise<void> => {
     while (next < files.length && !hasFailed) {
       const file = files[next++]!;
-      if (await linkFile(fileSystem, links, directory, file)) copiedFiles++;
+      if (await linkFile(fileSystem, directory, file)) copiedFiles++;
     }
   };
   const lanes = Array.from({ length: LINK_LANES }, () =>
@@ -107,14 +104,13 @@ async function linkFiles(
 /** Whether it had to be copied. */
 async function linkFile(
   fileSystem: FileSystem,
-  links: QuickLinks,
   directory: string,
   file: RestoredFile,
 ): Promise<boolean> {
   const target = join(directory, sstName(file.number));
-  const outcome = await linkOrCopy(fileSystem, file.path, target, links);
+  const outcome = await linkOrCopy(fileSystem, file.path, target);
   if (outcome === "absent") throw new CorruptionError("an SST is missing", file.path, 0);
-  const stat = await links.stat(target);
+  const stat = await fileSystem.stat(target);
   if (stat?.kind !== "file" || stat.sizeBytes !== file.sizeBytes) {
     throw new CorruptionError("an SST has another size than recorded", file.path, 0);
   }
