@@ -3,11 +3,15 @@
 //   Y1. A call resolves only through a sync that began after the call.
 //   Y2. A failed sync is never repeated: Linux may have dropped the unwritten pages, and the next
 //       sync would succeed without them. The directory takes no more names from this instance.
+//   Y3. One at a time in a directory: Linux tells a failure to one of two. Whoever waits begins in the turn
+//       in which it sees that none runs.
 import { dirname } from "node:path";
 import type { FileSystem } from "../api/environment.ts";
+import { assert } from "../common/assert.ts";
 import { isPassing, systemCodeOf } from "../environment/typed-error.ts";
 
 interface DirectoryState {
+  /** Resolves when the one that runs is over, whatever became of it, and nothing runs. */
   running: Promise<void> | undefined;
   next: Promise<void> | undefined;
   failure: Error | undefined;
@@ -21,27 +25,31 @@ export class DirectorySyncs {
     this.#fileSystem = fileSystem;
   }
 
-  /** Throws what a sync of the directory has failed with (Y2). */
-  requireSound(path: string): void {
-    const failure = this.#states.get(path)?.failure;
-    if (failure !== undefined) throw failure;
-  }
-
-  /** Takes note of a sync that was done elsewhere, and has failed. */
-  noteFailure(path: string, cause: Error): void {
-    if (!isPassing(cause)) this.#stateOf(path).failure = cause; // Y2; EMFILE comes before the sync itself.
-  }
-
   /** Resolves when every name in the directory at the time of the call is durable. */
   async sync(path: string): Promise<void> {
     const state = this.#stateOf(path);
-    if (state.running === undefined) {
-      state.running = this.#run(path, state);
-      return state.running;
-    }
+    if (state.running === undefined) return this.#begin(path, state);
     // Y1: the running one may have begun before the caller's name was there.
-    state.next ??= this.#runAfter(path, state, state.running);
+    state.next ??= this.#beginAfter(path, state);
     return state.next;
+  }
+
+  /**
+   * Does work that ends with a sync of the directory, and rejects with what `unsynced` of its result tells. No
+   * sync of ours runs meanwhile (Y3).
+   */
+  async withSync<T extends { readonly unsynced: Error | undefined }>(
+    path: string,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const state = this.#stateOf(path);
+    while (state.running !== undefined) await state.running; // Y3
+    return running(state, async () => {
+      const result = await work();
+      if (result.unsynced === undefined) return result;
+      noteFailure(state, result.unsynced);
+      throw result.unsynced;
+    });
   }
 
   #stateOf(path: string): DirectoryState {
@@ -53,24 +61,38 @@ export class DirectorySyncs {
     return state;
   }
 
-  async #runAfter(path: string, state: DirectoryState, running: Promise<void>): Promise<void> {
-    await running.catch(() => undefined); // Its own callers hear of it.
+  async #beginAfter(path: string, state: DirectoryState): Promise<void> {
+    while (state.running !== undefined) await state.running; // Y3
     state.next = undefined;
-    state.running = this.#run(path, state);
-    return state.running;
+    return this.#begin(path, state);
   }
 
-  async #run(path: string, state: DirectoryState): Promise<void> {
-    try {
-      this.requireSound(path);
-      await this.#fileSystem.syncDirectory(path); //# fail point: storage.directory-synced
-    } catch (cause) {
-      this.noteFailure(path, cause as Error);
-      throw cause;
-    } finally {
-      state.running = undefined;
-    }
+  #begin(path: string, state: DirectoryState): Promise<void> {
+    return running(state, async () => {
+      try {
+        await this.#fileSystem.syncDirectory(path); //# fail point: storage.directory-synced
+      } catch (cause) {
+        noteFailure(state, cause as Error);
+        throw cause;
+      }
+    });
   }
+}
+
+/** Does the work as the one that runs, unless a sync has failed (Y2). */
+function running<T>(state: DirectoryState, work: () => Promise<T>): Promise<T> {
+  assert(state.running === undefined, "Y3: two syncs of a directory at a time");
+  const result = state.failure === undefined ? work() : Promise.reject<T>(state.failure);
+  const isOver = (): void => {
+    state.running = undefined;
+  };
+  state.running = result.then(isOver, isOver);
+  return result;
+}
+
+/** Y2; EMFILE comes before the sync itself. */
+function noteFailure(state: DirectoryState, cause: Error): void {
+  if (!isPassing(cause)) state.failure = cause;
 }
 
 /** The whole chain, since an earlier process may have created it and died before its syncs. */

@@ -17,7 +17,7 @@ import { linkRefusals } from "./link-refusals.ts";
 import { checkObjectName, isObjectName } from "./object-name.ts";
 import { RealFolders } from "./real-folders.ts";
 import { TemporaryFiles } from "./temporary-files.ts";
-import { DirectWholeFiles, type WholeFiles, writeNew } from "./whole-files.ts";
+import { DirectWholeFiles, type Named, type WholeFiles, writeNew } from "./whole-files.ts";
 
 export interface FileSystemStorageOptions {
   /**
@@ -134,12 +134,10 @@ class FileSystemStorage implements CheckpointStorage {
     bytes: Uint8Array,
   ): Promise<"created" | "exists"> {
     const path = await this.#pathForWriting(name);
-    this.#syncs.requireSound(dirname(path));
     const file = { path, temporary: this.#temporaries.beside(path), bytes };
-    const { outcome, unsynced } = await this.#wholeFiles[kind](file);
-    if (unsynced === undefined) return outcome;
-    this.#syncs.noteFailure(dirname(path), unsynced);
-    throw unsynced;
+    const work = (): Promise<Named> => this.#wholeFiles[kind](file);
+    const { outcome } = await this.#syncs.withSync(dirname(path), work);
+    return outcome;
   }
 
   async read(name: string, maxBytes: number): Promise<Uint8Array | undefined> {

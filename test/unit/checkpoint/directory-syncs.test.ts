@@ -54,6 +54,49 @@ describe("shared syncs of a directory", () => {
     await other;
   });
 
+  test("work with a sync of its own runs beside none of ours, and its failure counts", async () => {
+    const { fileSystem, ends } = manual();
+    const syncs = new DirectorySyncs(fileSystem);
+    const done: string[] = [];
+    const works: ((unsynced?: Error) => void)[] = [];
+    const work = (): Promise<{ unsynced: Error | undefined }> =>
+      new Promise((resolve) => works.push((unsynced) => resolve({ unsynced })));
+    const named = (name: string): Promise<unknown> =>
+      syncs.withSync("/d", work).then(() => done.push(name));
+    const all: Promise<unknown>[] = [syncs.sync("/d"), named("first"), named("second")];
+    all.push(syncs.sync("/d").then(() => done.push("synced")));
+    await turn();
+    assert.deepEqual([ends.length, works.length], [1, 0]);
+    for (let round = 0; round < 4; round++) {
+      // One of them runs at a time.
+      const pending = [...ends.splice(0), ...works.splice(0)];
+      assert.equal(pending.length, 1);
+      pending[0]!();
+      await turn();
+    }
+    await Promise.all(all);
+    assert.deepEqual(done.toSorted(), ["first", "second", "synced"]);
+    const failure = Object.assign(new Error("EIO"), { code: "EIO" });
+    const failing = named("failing");
+    await turn();
+    works[0]!(failure);
+    await assert.rejects(failing, (error) => error === failure);
+    await assert.rejects(named("later"), (error) => error === failure);
+    await assert.rejects(syncs.sync("/d"), (error) => error === failure);
+    assert.equal(ends.length, 0);
+  });
+
+  test("a failed sync under way fails the work that waits for it", async () => {
+    const { fileSystem, ends } = manual();
+    const syncs = new DirectorySyncs(fileSystem);
+    const failure = Object.assign(new Error("EIO"), { code: "EIO" });
+    const first = syncs.sync("/d");
+    const named = syncs.withSync("/d", async () => ({ unsynced: undefined }));
+    ends[0]!(failure);
+    await assert.rejects(first, (error) => error === failure);
+    await assert.rejects(named, (error) => error === failure);
+  });
+
   test("a sync that could not even begin is no failed one", async () => {
     const { fileSystem, ends } = manual();
     const syncs = new DirectorySyncs(fileSystem);
