@@ -100,6 +100,7 @@ describe("collecting garbage", () => {
     const report = await collecting;
     assert.deepEqual(report.names, [orphan]);
     assert.equal(report.keptNames, early.result.newFileIds.length);
+    assert.equal(waits[0], 0);
     await job.checkpoint(7); // Not fenced.
     await job.close();
     const { missing, unreferenced } = await auditStorage(job.storage);
