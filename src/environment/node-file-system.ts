@@ -103,7 +103,12 @@ export class NodeFileSystem implements FileSystem {
 
   async create(path: string): Promise<WritableFile> {
     const handle = await this._calls.open(path, CREATE_FLAGS, FILE_MODE);
-    await settingMode(() => handle.chmod(FILE_MODE)); // F1
+    try {
+      await settingMode(() => handle.chmod(FILE_MODE)); // F1
+    } catch (cause) {
+      await handle.close(); // F3
+      throw cause;
+    }
     return new NodeWritableFile(path, handle);
   }
 

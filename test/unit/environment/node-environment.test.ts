@@ -4,7 +4,13 @@ import { chmodSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { totalmem } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "vitest";
+import {
+  type NodeCalls,
+  type NodeHandle,
+  blockingCalls,
+} from "../../../src/environment/node-calls.ts";
 import { nodeEnvironment } from "../../../src/environment/node-environment.ts";
+import { NodeFileSystem } from "../../../src/environment/node-file-system.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 
 const { fileSystem, timers, clock, random, ...environment } = nodeEnvironment();
@@ -57,6 +63,24 @@ describe("Node's environment", () => {
       await assert.rejects(fileSystem.copyFile(root, join(root, "copy")));
     }
     assert.ok(countOpen() < before + 10);
+  });
+
+  test("F3: a new file whose mode cannot be set is closed", async () => {
+    let closed = 0;
+    const open: NodeCalls["open"] = async (...how) => {
+      const handle = await blockingCalls.open(...how);
+      const close = async (): Promise<void> => {
+        closed++;
+        await handle.close();
+      };
+      const chmod = async (): Promise<void> => {
+        throw Object.assign(new Error("EIO"), { code: "EIO" });
+      };
+      return Object.assign(Object.create(handle) as NodeHandle, { close, chmod });
+    };
+    const failing = new NodeFileSystem({ ...blockingCalls, open });
+    await assert.rejects(failing.create(join(temporaryDirectory(), "a")), { code: "EIO" });
+    assert.equal(closed, 1);
   });
 
   test("a delay rejects with the reason of its signal", async () => {
