@@ -11,13 +11,14 @@ import { refuseUnknownOptions } from "../common/options.ts";
 import { InvalidArgumentError, StorageError } from "../errors.ts";
 import { nodeEnvironment } from "../environment/node-environment.ts";
 import { systemCodeOf, typedFileError } from "../environment/typed-error.ts";
+import { writeSynced } from "../environment/write-synced.ts";
 import { DirectorySyncs, syncWithAncestors } from "./directory-syncs.ts";
 import { wholeFilesByThread } from "./file-thread.ts";
 import { linkRefusals } from "./link-refusals.ts";
 import { checkObjectName, isObjectName } from "./object-name.ts";
 import { RealFolders } from "./real-folders.ts";
 import { TemporaryFiles } from "./temporary-files.ts";
-import { DirectWholeFiles, type Named, type WholeFiles, writeNew } from "./whole-files.ts";
+import { DirectWholeFiles, type Named, type WholeFiles } from "./whole-files.ts";
 
 export interface FileSystemStorageOptions {
   /**
@@ -105,7 +106,7 @@ class FileSystemStorage implements CheckpointStorage {
     options?.signal?.throwIfAborted();
     await this.#doing(`store ${name}`, async () => {
       const path = await this.#pathForWriting(name);
-      await writeNew(this.#fileSystem, path, bytes);
+      await writeSynced(this.#fileSystem, path, bytes);
       await this.#syncs.sync(dirname(path));
     });
     options?.signal?.throwIfAborted();

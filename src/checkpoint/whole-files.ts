@@ -7,6 +7,7 @@
 import { dirname } from "node:path";
 import type { FileSystem } from "../api/environment.ts";
 import { systemCodeOf } from "../environment/typed-error.ts";
+import { writeSynced } from "../environment/write-synced.ts";
 import { StorageError } from "../errors.ts";
 
 export interface WholeFile {
@@ -42,7 +43,7 @@ export class DirectWholeFiles implements WholeFiles {
   async create({ path, temporary, bytes }: WholeFile): Promise<Named> {
     let outcome: Named["outcome"] = "created";
     try {
-      await writeNew(this.#fileSystem, temporary, bytes);
+      await writeSynced(this.#fileSystem, temporary, bytes);
       await this.#fileSystem.link(temporary, path); // W1 //# fail point: storage.name-linked
     } catch (cause) {
       await this.#unlinkQuietly(temporary);
@@ -55,7 +56,7 @@ export class DirectWholeFiles implements WholeFiles {
 
   async replace({ path, temporary, bytes }: WholeFile): Promise<Named> {
     try {
-      await writeNew(this.#fileSystem, temporary, bytes);
+      await writeSynced(this.#fileSystem, temporary, bytes);
       await this.#fileSystem.rename(temporary, path); // W1 //# fail point: storage.renamed
     } catch (cause) {
       await this.#unlinkQuietly(temporary);
@@ -92,20 +93,5 @@ export class DirectWholeFiles implements WholeFiles {
     } catch {
       // The failure that brought us here is the one to report; no reader sees a temporary file.
     }
-  }
-}
-
-/** Creates a file of these bytes, which are durable when it resolves; its name need not be. */
-export async function writeNew(
-  fileSystem: FileSystem,
-  path: string,
-  bytes: Uint8Array,
-): Promise<void> {
-  const file = await fileSystem.create(path);
-  try {
-    await file.write(bytes); //# fail point: storage.bytes-written
-    await file.sync(); //# fail point: storage.bytes-synced
-  } finally {
-    await file.close();
   }
 }

@@ -8,6 +8,7 @@
 import { join } from "node:path";
 import type { Environment, FileSystem } from "../api/environment.ts";
 import { removeDirectory } from "../environment/typed-error.ts";
+import { writeSynced } from "../environment/write-synced.ts";
 import { CorruptionError, InvalidArgumentError } from "../errors.ts";
 import { validateFileSet } from "../format/leveldb-file-set.ts";
 import type { OwnedKeyGroups } from "../format/leveldb-file-set.ts";
@@ -60,9 +61,9 @@ export async function buildDirectory(
     try {
       const restored = await linkFiles(fileSystem, directory, set.files); //# fail point: database.files-linked
       const manifest = manifestName(manifestNumber);
-      await writeDurably(fileSystem, join(directory, manifest), buildManifest(whole)); //# fail point: database.manifest-written
+      await writeSynced(fileSystem, join(directory, manifest), buildManifest(whole)); //# fail point: database.manifest-written
       await fileSystem.syncDirectory(directory);
-      await writeDurably(fileSystem, join(directory, CURRENT_NAME), Buffer.from(`${manifest}\n`)); //# fail point: database.current-written
+      await writeSynced(fileSystem, join(directory, CURRENT_NAME), Buffer.from(`${manifest}\n`)); //# fail point: database.current-written
       await fileSystem.syncDirectory(directory);
       return restored;
     } catch (error) {
@@ -115,18 +116,4 @@ async function linkFile(
     throw new CorruptionError("an SST has another size than recorded", file.path, 0);
   }
   return outcome === "copied";
-}
-
-async function writeDurably(
-  fileSystem: FileSystem,
-  path: string,
-  bytes: Uint8Array,
-): Promise<void> {
-  const file = await fileSystem.create(path);
-  try {
-    await file.write(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
 }

@@ -104,13 +104,20 @@ const syncing: readonly Mutant[] = [
   mutant(
     "metadata-not-synced",
     "checkpoint/whole-files.ts",
-    "await writeNew(this.#fileSystem, temporary, bytes);\n      await this.#fileSystem.link(temporary, path);",
+    "await writeSynced(this.#fileSystem, temporary, bytes);\n      await this.#fileSystem.link(temporary, path);",
     "await this.#fileSystem.create(temporary).then(async (file) => {\n        await file.write(bytes);\n        await file.close();\n      });\n      await this.#fileSystem.link(temporary, path);",
     "crash-states",
     1,
     2,
   ),
-  mutant("bytes-not-synced", "checkpoint/whole-files.ts", "await file.sync();", "", "io-errors", 4),
+  mutant(
+    "bytes-not-synced",
+    "environment/write-synced.ts",
+    "await file.sync();",
+    "",
+    "io-errors",
+    4,
+  ),
   mutant(
     "directory-not-synced",
     "checkpoint/directory-syncs.ts",
