@@ -56,12 +56,20 @@ export interface MaterializationTrace {
 }
 
 export type ProgressTask =
-  "checkpoint" | "materialization" | "savepoint" | "restore" | "replay" | "verification";
+  | "checkpoint"
+  | "materialization"
+  | "savepoint"
+  | "restore"
+  | "clip"
+  | "load"
+  | "replay"
+  | "verification";
 
 /**
  * On `varve:progress`: how far a task is that may be long, when it begins and after each of its files.
- * `checkpoint`, `materialization` and `savepoint` hash and store files, `restore` fetches and verifies
- * them, `replay` reads changelog segments, `verification` goes on while a restored backend serves.
+ * `checkpoint`, `materialization` and `savepoint` hash and store files. `restore` fetches and verifies them,
+ * `clip` takes rows of other tasks out of tables, `load` reads files of rows into memory or makes tables
+ * of them, `replay` reads changelog segments, `verification` goes on while a restored backend serves.
  */
 export interface ProgressEvent {
   readonly task: ProgressTask;

@@ -12,6 +12,7 @@ import { type FetchedFile, type ListEntry, fetchBase } from "../checkpoint/base-
 import { runBounded } from "../checkpoint/bounded-work.ts";
 import { fileName } from "../checkpoint/layout.ts";
 import type { LocalFiles } from "../checkpoint/local-files.ts";
+import { TaskProgress } from "../checkpoint/task-progress.ts";
 import { CorruptionError, InvalidArgumentError } from "../errors.ts";
 import type { SstListEntry } from "../format/file-list.ts";
 import { userKeyOf } from "../format/leveldb-internal-key.ts";
@@ -129,8 +130,12 @@ async function restorePart(
   const sorted = [...fetched].sort((a, b) => a.entry.number - b.entry.number);
   const placed: (Placed | undefined)[] = sorted.map(() => undefined);
   const indexes = sorted.map((_file, index) => index);
+  const clipped = sorted.map(({ entry }) => entry).filter((entry) => !isInside(entry, keyGroups));
+  const progress = clipped.length === 0 ? undefined : new TaskProgress("clip", clipped);
   await runBounded(indexes, clipsMax, undefined, async (index, stop) => {
-    placed[index] = await place(sorted[index]!, keyGroups, workers, stop);
+    const file = sorted[index]!;
+    placed[index] = await place(file, keyGroups, workers, stop);
+    if (!isInside(file.entry, keyGroups)) progress?.fileDone(file.entry.lengthBytes);
   });
   const kept = placed.filter((file) => file !== undefined);
   const unverified = fetched.filter(({ entry }) => isBehind(entry));

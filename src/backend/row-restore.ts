@@ -10,6 +10,7 @@ import type { KeyGroupRange } from "../api/keyed-state-backend.ts";
 import { type FetchedFile, type ListEntry, fetchBase } from "../checkpoint/base-reader.ts";
 import { fileName } from "../checkpoint/layout.ts";
 import type { LocalFiles } from "../checkpoint/local-files.ts";
+import { TaskProgress } from "../checkpoint/task-progress.ts";
 import { keyGroupOf } from "../common/key-group.ts";
 import { CorruptionError, InvalidArgumentError, PoisonedError } from "../errors.ts";
 import { readDumpRows } from "../format/dump.ts";
@@ -98,6 +99,10 @@ class PartLoader {
 
   async load(prefix: string): Promise<void> {
     const files = await this.#fetch(prefix);
+    const progress = new TaskProgress(
+      "load",
+      files.map(({ entry }) => entry),
+    );
     // One file ahead: it is unpacked while the rows of the one before are put in.
     let next: Promise<FileRows> | undefined;
     for (const [index, file] of files.entries()) {
@@ -107,6 +112,7 @@ class PartLoader {
       next?.catch(() => undefined); // Reported when its turn comes.
       try {
         await this.#insert(rows);
+        progress.fileDone(file.entry.lengthBytes);
       } catch (cause) {
         await next?.catch(() => undefined); // The fetched files are about to be removed.
         throw cause;

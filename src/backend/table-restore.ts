@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fetchBase } from "../checkpoint/base-reader.ts";
 import { runBounded } from "../checkpoint/bounded-work.ts";
 import { fileName } from "../checkpoint/layout.ts";
+import { TaskProgress } from "../checkpoint/task-progress.ts";
 import { CorruptionError } from "../errors.ts";
 import type { CanonicalListEntry } from "../format/file-list.ts";
 import { BUILT_SEQUENCE } from "../format/leveldb-table-builder.ts";
@@ -89,6 +90,10 @@ async function makeTables(
   });
   const made: (Made | undefined)[] = files.map(() => undefined);
   const indexes = files.map((_file, index) => index);
+  const progress = new TaskProgress(
+    "load",
+    files.map(({ entry }) => entry),
+  );
   await runBounded(indexes, workers.threads, undefined, async (index, stop) => {
     const { entry, path } = files[index]!;
     const { firstKeyGroup, lastKeyGroup, rowCount } = entry as CanonicalListEntry;
@@ -110,6 +115,7 @@ async function makeTables(
       throw new CorruptionError("the file has another number of rows than its list says", file, 0);
     }
     await environment.fileSystem.unlink(path); // Disk holds the rows once, but for a few files.
+    progress.fileDone(entry.lengthBytes);
     if (table.bounds === undefined) return;
     made[index] = { ...table.bounds, path: task.target, sizeBytes: table.lengthBytes };
   });

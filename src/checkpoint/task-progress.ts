@@ -3,16 +3,23 @@ import { type ProgressEvent, type ProgressTask, progressChannel } from "../diagn
 
 let progressIds = 0;
 
-/** Publishes if anybody listens. */
+interface SizedFile {
+  readonly lengthBytes: number;
+}
+
+/** Publishes if anybody listens; else nothing is built. */
 export class TaskProgress {
-  readonly #event: Pick<ProgressEvent, "task" | "id" | "files" | "bytes">;
+  readonly #task: ProgressTask;
+  readonly #id = ++progressIds;
+  readonly #files: readonly SizedFile[] | undefined;
+  #bytes: number | undefined;
   #doneFiles = 0;
   #doneBytes = 0;
 
-  /** Begins. */
-  constructor(task: ProgressTask, files?: readonly { readonly lengthBytes: number }[]) {
-    const bytes = files?.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
-    this.#event = { task, id: ++progressIds, files: files?.length, bytes };
+  /** Begins. `files`: all that has to be done, if it is known. */
+  constructor(task: ProgressTask, files?: readonly SizedFile[]) {
+    this.#task = task;
+    this.#files = files;
     this.#publish();
   }
 
@@ -24,10 +31,14 @@ export class TaskProgress {
 
   #publish(): void {
     if (!progressChannel.hasSubscribers) return;
+    this.#bytes ??= this.#files?.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
     const event: ProgressEvent = {
-      ...this.#event,
+      task: this.#task,
+      id: this.#id,
       doneFiles: this.#doneFiles,
       doneBytes: this.#doneBytes,
+      files: this.#files?.length,
+      bytes: this.#bytes,
     };
     progressChannel.publish(event);
   }
