@@ -52,6 +52,7 @@ export class RequestThread<A extends AnswerMessage = AnswerMessage> {
       name: options.name,
       workerData: options.workerData,
       resourceLimits: { maxYoungGenerationSizeMb: options.youngGenerationMb ?? 8 },
+      ...flags(),
     });
     this.#worker.on("message", (answer: A) => this.#take(answer));
     this.#worker.unref(); // T1. Only now: a listener for messages makes it a reason to stay.
@@ -109,6 +110,15 @@ export class RequestThread<A extends AnswerMessage = AnswerMessage> {
     this.#pending.clear();
     for (const call of calls) call.reject(error);
   }
+}
+
+/**
+ * A thread inherits Node's flags, but `--input-type` is about a program that is given by -e or through a
+ * pipe: Node refuses to load files under it.
+ */
+function flags(): { readonly execArgv?: string[] } {
+  const isOfProgram = process.execArgv.some((flag) => flag.startsWith("--input-type"));
+  return isOfProgram ? { execArgv: [] } : {};
 }
 
 /** Throws InvalidArgumentError if a bundler has left out the file that a thread begins with. */
