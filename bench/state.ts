@@ -23,7 +23,7 @@ classic-level itself, all in one run, repetition by repetition in turn; and the 
 Operations per millisecond; for mapIterate entries per millisecond.
 
   --json    one JSON object a line
-  --quick   only what the measures need, short repetitions: under a minute
+  --quick   only what the measures need, or what is named, short repetitions: under a minute
   --only    only these operations and measures (A3, A4)
 `;
 
@@ -72,7 +72,8 @@ class StateBench {
     for (const operation of operations) {
       if (!this.#isChosen(operation.call)) continue;
       for (const keyType of keyTypes) {
-        if (this.#isQuick && !isQuickOperation(operation, keyType)) continue;
+        const isNamed = this.#only !== undefined;
+        if (this.#isQuick && !isNamed && !isQuickOperation(operation, keyType)) continue;
         isWhole = (await this.#attempt(() => this.#operation(operation, keyType))) && isWhole;
       }
     }
