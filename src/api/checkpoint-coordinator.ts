@@ -1,6 +1,11 @@
 // What a runtime of many tasks programs against: one coordinator for all of them.
 import type { CheckpointStorage } from "./checkpoint-storage.ts";
-import type { JsonValue, KeyedStateHandle, SnapshotResult } from "./keyed-state-backend.ts";
+import type {
+  CheckpointPhases,
+  JsonValue,
+  KeyedStateHandle,
+  SnapshotResult,
+} from "./keyed-state-backend.ts";
 
 /** Where a backend starts from, for runtimes that keep checkpoint metadata themselves. */
 export interface RestoreHandles {
@@ -53,6 +58,14 @@ export interface CompletedJobCheckpoint {
   readonly uploadedBytes: number;
   /** Bytes of all files the checkpoint references. */
   readonly totalBytes: number;
+  /** Of those, bytes of changelogs that a restore replays. */
+  readonly logBytes: number;
+  /** The longest synchronous part of a task. */
+  readonly pauseMs: number;
+  /** Of each the longest of a task; metadata is the job's. */
+  readonly phases: CheckpointPhases;
+  /** What a restore would take, of the task for which it takes longest, in ms; undefined without a changelog. */
+  readonly estimatedRecoveryMs: number | undefined;
   /** Path or name of its metadata, for `restore`. */
   readonly location: string;
 }

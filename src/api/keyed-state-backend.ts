@@ -100,6 +100,7 @@ export interface SnapshotResult {
   /** Bytes of the log that a restore replays. @defaultValue 0 */
   readonly logBytes?: number | undefined;
   /** For people: as in CompletedCheckpoint. */
+  readonly pauseMs?: number | undefined;
   readonly estimatedRecoveryMs?: number | undefined;
   /** For people: where the time went. */
   readonly phases?: Omit<CheckpointPhases, "sealMs" | "metadataMs"> | undefined;

@@ -97,7 +97,11 @@ export class Checkpointing {
     signal?.throwIfAborted();
     this.#refuseTooMany();
     const keeper = isFull ? "nobody" : "runtime";
-    return this.#track(this.#tier.begin(checkpointId, keeper, this.#orStopped(signal)));
+    const { clock } = this.#environment;
+    const startMs = clock.monotonicMs();
+    const captured = this.#tier.begin(checkpointId, keeper, this.#orStopped(signal));
+    const pauseMs = clock.monotonicMs() - startMs;
+    return this.#track(captured.then((snapshot) => ({ ...snapshot, pauseMs })));
   }
 
   /**

@@ -320,7 +320,9 @@ export class JobCoordinator implements CheckpointCoordinator {
   async #write(request: WriteMetadata): Promise<void> {
     const { checkpointId, completionNumber } = request;
     const metadata = this.#partial.metadataOf(checkpointId, this.#state.taskCount);
-    const outcome = await this.#parts.writer.write(request, metadata);
+    const beginMs = this.#parts.environment.clock.monotonicMs();
+    const timing = this.#partial.timingOf(checkpointId, beginMs);
+    const outcome = await this.#parts.writer.write(request, metadata, timing);
     if (outcome.type === "fenced") {
       this.#fencedBy = outcome.error;
       this.#partial.prune((id) => this.#state.checkpoints.has(id));

@@ -13,6 +13,7 @@ import type { WriteMetadata } from "../coordinator/events.ts";
 import type { FencedError } from "../errors.ts";
 import type { BackendKind, WriterEpoch } from "../format/metadata.ts";
 import { checkUserMetadata } from "../format/metadata.ts";
+import { type CheckpointTiming, encodeTiming } from "../format/timing.ts";
 
 export interface JobDescription {
   readonly policy: CheckpointPolicy;
@@ -42,11 +43,15 @@ export class MetadataWriter {
     this.#sequence = new CompletionSequence(storage);
   }
 
-  async write(request: WriteMetadata, userMetadata: JsonValue): Promise<WriteOutcome> {
+  async write(
+    request: WriteMetadata,
+    userMetadata: JsonValue,
+    timing: CheckpointTiming,
+  ): Promise<WriteOutcome> {
     const { checkpointId, completionNumber: number } = request;
     let bytes = this.#bytes?.checkpointId === checkpointId ? this.#bytes.bytes : undefined;
     try {
-      bytes ??= await this.#encode(request, userMetadata);
+      bytes ??= await this.#encode(request, userMetadata, timing);
     } catch (cause) {
       return { type: "failed", isOutcomeKnown: true, cause };
     }
@@ -85,7 +90,11 @@ export class MetadataWriter {
     return { type: "fenced", error: this.#sequence.fencedError(why) };
   }
 
-  async #encode(request: WriteMetadata, userMetadata: JsonValue): Promise<Uint8Array> {
+  async #encode(
+    request: WriteMetadata,
+    userMetadata: JsonValue,
+    timing: CheckpointTiming,
+  ): Promise<Uint8Array> {
     const { checkpointId, completionNumber, oldestRetained, handles } = request;
     const { policy, backendKind, writerEpoch } = this.#job;
     checkUserMetadata(userMetadata);
@@ -100,7 +109,7 @@ export class MetadataWriter {
       handles: handles.filter((handle) => handle !== undefined),
       segments: [],
       userMetadata,
-      extensions: undefined,
+      extensions: encodeTiming(timing),
     });
   }
 }

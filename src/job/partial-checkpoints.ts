@@ -3,6 +3,8 @@ import type { CompletedJobCheckpoint, TaskSnapshot } from "../api/checkpoint-coo
 import type { JsonValue } from "../api/keyed-state-backend.ts";
 import type { CheckpointAbortReason } from "../errors.ts";
 import type { TaskFiles } from "../coordinator/task-change.ts";
+import type { CheckpointTiming } from "../format/timing.ts";
+import { SlowestTask } from "./slowest-task.ts";
 import { TaskFilesTracker } from "./task-files.ts";
 
 interface Partial {
@@ -10,8 +12,12 @@ interface Partial {
   readonly created: string[];
   readonly triggeredAtMs: number;
   readonly metadata: Map<number, JsonValue>;
+  readonly slowest: SlowestTask;
   uploadedBytes: number;
   totalBytes: number;
+  logBytes: number;
+  /** When writing its metadata began. */
+  metadataFromMs: number;
   failure: unknown;
 }
 
@@ -34,8 +40,11 @@ export class PartialCheckpoints {
       triggeredAtMs: nowMs,
       created: [],
       metadata: new Map(),
+      slowest: new SlowestTask(),
       uploadedBytes: 0,
       totalBytes: 0,
+      logBytes: 0,
+      metadataFromMs: nowMs,
       failure: undefined,
     });
   }
@@ -57,6 +66,8 @@ export class PartialCheckpoints {
       for (const { lengthBytes } of snapshot?.handle.log?.segments ?? []) {
         partial.totalBytes += lengthBytes;
       }
+      partial.logBytes += snapshot?.logBytes ?? 0;
+      if (snapshot !== undefined) partial.slowest.add(snapshot);
     }
     return this.#files.describe(checkpointId, task, snapshot, newest);
   }
@@ -65,6 +76,13 @@ export class PartialCheckpoints {
   metadataOf(checkpointId: number, taskCount: number): JsonValue {
     const { metadata } = this.#partials.get(checkpointId)!;
     return Array.from({ length: taskCount }, (_, task) => metadata.get(task) ?? null);
+  }
+
+  /** Of all that has acknowledged; its metadata is about to be written. */
+  timingOf(checkpointId: number, nowMs: number): CheckpointTiming {
+    const partial = this.#partials.get(checkpointId)!;
+    partial.metadataFromMs = nowMs;
+    return { durationMs: nowMs - partial.triggeredAtMs, ...partial.slowest.timing() };
   }
 
   fail(checkpointId: number, cause: unknown): void {
@@ -89,11 +107,24 @@ export class PartialCheckpoints {
     nowMs: number,
     location: string,
   ): CompletedJobCheckpoint {
-    const { triggeredAtMs, uploadedBytes, totalBytes } = this.#partials.get(checkpointId)!;
+    const partial = this.#partials.get(checkpointId)!;
+    const { triggeredAtMs, uploadedBytes, totalBytes, logBytes, metadataFromMs } = partial;
+    const { pauseMs, phases, recoveryMs } = partial.slowest.timing();
     this.#files.complete(checkpointId);
     this.#partials.delete(checkpointId);
     const durationMs = nowMs - triggeredAtMs;
-    return { checkpointId, completionNumber, durationMs, uploadedBytes, totalBytes, location };
+    return {
+      checkpointId,
+      completionNumber,
+      durationMs,
+      uploadedBytes,
+      totalBytes,
+      logBytes,
+      pauseMs,
+      phases: { ...phases, sealMs: pauseMs, metadataMs: nowMs - metadataFromMs },
+      estimatedRecoveryMs: recoveryMs,
+      location,
+    };
   }
 
   /** What tasks uploaded for checkpoints that have not ended. */

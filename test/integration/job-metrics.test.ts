@@ -1,0 +1,72 @@
+// Goal: a checkpoint of several tasks tells what it took, as one of a single backend does: to whoever
+// triggers it, and in its metadata.
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { describe, test } from "vitest";
+import type { SnapshotResult } from "../../src/index.ts";
+import { listCheckpoints } from "../../src/inspect/index.ts";
+import { SlowestTask } from "../../src/job/slowest-task.ts";
+import { nodeEnvironment } from "../../src/environment/node-environment.ts";
+import { TaskJob } from "../support/task-job.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+
+/** As metadata has it. */
+const microseconds = (ms: number): number => Math.round(ms * 1000) / 1000;
+
+describe("a checkpoint of two tasks", () => {
+  test.for(["incremental", "changelog"] as const)("tells what it took, %s", async (policy) => {
+    const root = temporaryDirectory();
+    const storagePath = join(root, "checkpoints");
+    const environment = nodeEnvironment();
+    const workPath = join(root, "work");
+    const job = await TaskJob.open({ environment, backend: "lsm", policy, storagePath, workPath });
+    await job.start(2);
+    for (const round of [1, 2]) {
+      for (let key = 0; key < 500; key++) job.write(`key-${key}`, `${round} `.repeat(50));
+      await job.coordinator.trigger();
+    }
+    for (let key = 0; key < 500; key++) job.write(`key-${key}`, `3 `.repeat(50));
+    const told = await job.coordinator.trigger();
+    await job.close();
+    const { pauseMs, phases, durationMs, estimatedRecoveryMs } = told;
+    const { metadataMs, sealMs, ...written } = phases;
+    assert.ok(pauseMs > 0 && pauseMs < durationMs);
+    assert.ok(metadataMs > 0 && metadataMs < durationMs);
+    assert.equal(sealMs, pauseMs);
+    const isLogged = policy === "changelog";
+    assert.equal(told.logBytes > 0, isLogged);
+    assert.equal(estimatedRecoveryMs !== undefined, isLogged);
+    assert.ok((isLogged ? phases.syncMs : phases.uploadMs) > 0);
+    const { checkpoints } = await listCheckpoints(storagePath);
+    const [newest] = checkpoints;
+    assert.equal(newest!.checkpointId, told.checkpointId);
+    assert.equal(newest!.pauseMs, microseconds(pauseMs));
+    assert.ok(newest!.durationMs! > 0 && newest!.durationMs! <= durationMs);
+    for (const [name, ms] of Object.entries(written)) {
+      assert.equal(newest!.phases![name as keyof typeof written], microseconds(ms), name);
+    }
+    const expected =
+      estimatedRecoveryMs === undefined ? undefined : microseconds(estimatedRecoveryMs);
+    assert.equal(newest!.estimatedRecoveryMs, expected);
+  });
+
+  test("takes of each the longest, and from tasks elsewhere only durations", () => {
+    const slowest = new SlowestTask();
+    const of = (pauseMs: number, cutMs: number, estimatedRecoveryMs?: number): SnapshotResult =>
+      ({
+        pauseMs,
+        phases: { cutMs, appendMs: 1, syncMs: -5, uploadMs: Number.NaN },
+        estimatedRecoveryMs,
+      }) as SnapshotResult;
+    slowest.add(of(2, 7));
+    assert.equal(slowest.timing().recoveryMs, undefined);
+    slowest.add(of(3, 4, 90));
+    slowest.add(of(Number.POSITIVE_INFINITY, Number.NaN, 80));
+    slowest.add({} as SnapshotResult);
+    assert.deepEqual(slowest.timing(), {
+      pauseMs: 3,
+      phases: { cutMs: 7, appendMs: 1, syncMs: 0, uploadMs: 0 },
+      recoveryMs: 90,
+    });
+  });
+});
