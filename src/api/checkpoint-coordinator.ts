@@ -4,6 +4,7 @@ import type {
   CheckpointPhases,
   JsonValue,
   KeyedStateHandle,
+  LoggedBytes,
   SnapshotResult,
 } from "./keyed-state-backend.ts";
 
@@ -64,6 +65,10 @@ export interface CompletedJobCheckpoint {
   readonly pauseMs: number;
   /** Of each the longest of a task; metadata is the job's. */
   readonly phases: CheckpointPhases;
+  /** Changes that were appended for it; undefined without a changelog. */
+  readonly logged: LoggedBytes | undefined;
+  /** Whether a task was making a new base in the background. */
+  readonly isMaterializing: boolean;
   /** What a restore would take, of the task for which it takes longest, in ms; undefined without a changelog. */
   readonly estimatedRecoveryMs: number | undefined;
   /** Path or name of its metadata, for `restore`. */

@@ -87,6 +87,12 @@ export interface KeyedStateHandle {
   readonly states: readonly StateSchema[];
 }
 
+/** What was appended to the log: as stored, with frames and indexes, and the rows before compression. */
+export interface LoggedBytes {
+  readonly bytes: number;
+  readonly rawBytes: number;
+}
+
 export interface SnapshotResult {
   readonly handle: KeyedStateHandle;
   /**
@@ -102,6 +108,8 @@ export interface SnapshotResult {
   /** For people: as in CompletedCheckpoint. */
   readonly pauseMs?: number | undefined;
   readonly estimatedRecoveryMs?: number | undefined;
+  readonly logged?: LoggedBytes | undefined;
+  readonly isMaterializing?: boolean | undefined;
   /** For people: where the time went. */
   readonly phases?: Omit<CheckpointPhases, "sealMs" | "metadataMs"> | undefined;
 }
@@ -170,6 +178,10 @@ export interface CompletedCheckpoint {
    * changelog.
    */
   readonly estimatedRecoveryMs: number | undefined;
+  /** Changes that were appended for it, ahead of it too; undefined without a changelog. */
+  readonly logged: LoggedBytes | undefined;
+  /** Whether a new base was being made in the background. */
+  readonly isMaterializing: boolean;
   readonly newFileCount: number;
   readonly fileCount: number;
   /** Path or name of its metadata, for `restore`. */

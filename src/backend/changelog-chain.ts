@@ -4,7 +4,7 @@
 //       in it were synced. Nothing is appended then.
 //   H3. While a batch is being read from the arena its chunks stay: the ledger knows what was handed
 //       over, and hears of the end only when nothing is under way any more.
-import type { KeyGroupRange, SegmentHandle } from "../api/keyed-state-backend.ts";
+import type { KeyGroupRange, LoggedBytes, SegmentHandle } from "../api/keyed-state-backend.ts";
 import type { Clock } from "../api/environment.ts";
 import type { Appended, LogWriter, Segment } from "../changelog/log-writer.ts";
 import { ProgressBlock } from "../changelog/progress-block.ts";
@@ -53,6 +53,7 @@ export class ChangelogChain {
   #newest: Promise<Appended> | undefined;
   #underWay = 0;
   #isOver = false;
+  #logged: LoggedBytes = { bytes: 0, rawBytes: 0 };
   appends = 0;
   appendedRows = 0;
   appendedBytes = 0;
@@ -155,8 +156,17 @@ export class ChangelogChain {
     this.appends++;
     this.appendedRows += appended.rowCount;
     this.appendedBytes += lengthBytes;
+    const { bytes, rawBytes } = this.#logged;
+    this.#logged = { bytes: bytes + lengthBytes, rawBytes: rawBytes + appended.rawBytes };
     this.#ended();
     return appended;
+  }
+
+  /** What was appended since the last call. */
+  takeLogged(): LoggedBytes {
+    const logged = this.#logged;
+    this.#logged = { bytes: 0, rawBytes: 0 };
+    return logged;
   }
 
   #failed(error: unknown): never {

@@ -61,8 +61,6 @@ export class ChangelogTier implements Tier {
   /** Segments that went with a checkpoint: those under way that name one must not become durable. */
   readonly #lost = new Set<string>();
   #logBytes = 0;
-  /** Bytes appended when the newest checkpoint was cut. */
-  #bytesBefore = 0;
   readonly #past = { appends: 0, appendedRows: 0, appendedBytes: 0 };
 
   constructor(options: ChangelogTierOptions) {
@@ -181,7 +179,6 @@ export class ChangelogTier implements Tier {
       this.#past.appendedBytes += before.appendedBytes;
     }
     const change = this.#options.changeNumberBase + boundary;
-    this.#bytesBefore = 0;
     this.#chain = this.#newChain(boundary, change, change, []);
   }
 
@@ -226,8 +223,7 @@ export class ChangelogTier implements Tier {
       attempt.segments = segments.map(({ id }) => id);
       attempt.newSegments = attempt.segments.filter((id) => !this.#confirmedSegments.has(id));
       attempt.logBytes = logBytes;
-      const logged = chain.appendedBytes - this.#bytesBefore;
-      this.#bytesBefore = chain.appendedBytes;
+      const logged = chain.takeLogged();
       const { appendMs, syncMs } = appended;
       const cutMs = Math.max(0, appendedMs - appendMs - syncMs);
       return {
@@ -246,7 +242,9 @@ export class ChangelogTier implements Tier {
           segments: segments.length,
           baseBytes: base.handle.totalBytes,
         }),
-        uploadedBytes: logged + (made?.written.uploadedBytes ?? 0),
+        logged,
+        isMaterializing: this.#materialization.isRunning,
+        uploadedBytes: logged.bytes + (made?.written.uploadedBytes ?? 0),
         phases: { cutMs, appendMs, syncMs, uploadMs: 0 },
       };
     } catch (error) {

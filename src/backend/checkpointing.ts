@@ -171,6 +171,8 @@ export class Checkpointing {
           pauseMs: trace.pauseMs ?? 0,
           phases: snapshot.phases,
           recoveryMs: snapshot.estimatedRecoveryMs,
+          logged: snapshot.logged,
+          isMaterializing: snapshot.isMaterializing,
         },
       });
       return { snapshot, result, commitMs };
@@ -201,6 +203,8 @@ export class Checkpointing {
       totalBytes,
       logBytes: snapshot.logBytes ?? 0,
       estimatedRecoveryMs: snapshot.estimatedRecoveryMs,
+      logged: snapshot.logged,
+      isMaterializing: snapshot.isMaterializing ?? false,
       newFileCount: newFileIds.length,
       fileCount: files.length,
       location: result.location,

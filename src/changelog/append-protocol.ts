@@ -24,8 +24,9 @@ export interface AppendGroup {
 
 export interface AppendedTask {
   readonly rowCount: number;
-  /** Bytes of its batch. */
+  /** Bytes of its batch, and of the rows in it before compression. */
   readonly lengthBytes: number;
+  readonly rawBytes: number;
 }
 
 export interface AppendedGroup {

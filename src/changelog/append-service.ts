@@ -64,7 +64,9 @@ export class AppendService {
     const writtenMs = clock.monotonicMs();
     const synced = isSynced ? await writer.sync() : undefined;
     return {
-      tasks: batches.map(({ rowCount, lengthBytes }) => ({ rowCount, lengthBytes })),
+      tasks: batches.map(({ rowCount, lengthBytes, rawBytes }) => {
+        return { rowCount, lengthBytes, rawBytes };
+      }),
       lengthBytes: writer.lengthBytes,
       sha256: synced?.sha256,
       bytes: synced?.bytes,

@@ -29,6 +29,8 @@ export interface EncodedBatch {
   /** The bytes of the batch, in pieces. */
   readonly parts: readonly Uint8Array[];
   readonly lengthBytes: number;
+  /** Of the rows in it, before compression. */
+  readonly rawBytes: number;
   readonly rowCount: number;
 }
 
@@ -54,6 +56,7 @@ export class BatchEncoder {
     const frames: Omit<BatchFrame, "offset">[] = [];
     const parts: Uint8Array[] = [];
     let frameBytes = 0;
+    let rawBytes = 0;
     for (let index = 0; index < this.#rows.count;) {
       const start = index;
       const end = this.#fillFrame(start);
@@ -61,6 +64,7 @@ export class BatchEncoder {
       const frame = encodeFrame(this.#raw.subarray(0, end.rawBytes), this.#tools);
       parts.push(frame);
       frameBytes += frame.length;
+      rawBytes += end.rawBytes;
       frames.push({
         lengthBytes: frame.length,
         firstKeyGroup: this.#groupOf(this.#sorted[start]!),
@@ -75,7 +79,7 @@ export class BatchEncoder {
     const header = encodeBatchHeader({ ...changes, ...counts }, checksum);
     const tail = encodeBatchIndex(frames, checksum);
     const lengthBytes = header.length + frameBytes + tail.length;
-    return { parts: [header, ...parts, tail], lengthBytes, rowCount };
+    return { parts: [header, ...parts, tail], lengthBytes, rawBytes, rowCount };
   }
 
   /** B1: a counting sort, which keeps the order. */

@@ -33,8 +33,9 @@ export interface Appended {
   /** The segment up to this batch and those of its group, if they were synced. */
   readonly synced: SegmentHandle | undefined;
   readonly rowCount: number;
-  /** Bytes of the batch. */
+  /** Bytes of the batch, and of the rows in it before compression. */
   readonly lengthBytes: number;
+  readonly rawBytes: number;
   /** Length of the segment with this batch and those of its group. */
   readonly endBytes: number;
   readonly appendMs: number;
@@ -233,10 +234,11 @@ export class LogWriter {
       const synced = await this.#synced(segment, result); //# fail point: changelog.segment-synced
       if (synced !== undefined) segment.synced = synced;
       for (const [index, { resolve }] of group.entries()) {
-        const { rowCount, lengthBytes } = result.tasks[index]!;
+        const { rowCount, lengthBytes, rawBytes } = result.tasks[index]!;
         const { appendMs, syncMs } = result;
         const endBytes = result.lengthBytes;
-        resolve({ segment, synced, rowCount, lengthBytes, endBytes, appendMs, syncMs });
+        const batch = { rowCount, lengthBytes, rawBytes };
+        resolve({ segment, synced, ...batch, endBytes, appendMs, syncMs });
       }
     } catch (error) {
       this.abandon(segment); // L3

@@ -1,6 +1,6 @@
 // How long a checkpoint took: among the extensions of its metadata, for people. Page:
 // docs/formats/checkpoint-metadata.md. Nothing is decided by it.
-import type { JsonValue } from "../api/keyed-state-backend.ts";
+import type { JsonValue, LoggedBytes } from "../api/keyed-state-backend.ts";
 import type { CheckpointMetadata } from "./metadata.ts";
 
 const NAME = "timing";
@@ -15,6 +15,10 @@ export interface CheckpointTiming {
   readonly phases?: TimingPhases | undefined;
   /** What the writer expected a restore to take; undefined if it did not say. */
   readonly recoveryMs?: number | undefined;
+  /** What was appended to the log for it; undefined if it is not told. */
+  readonly logged?: LoggedBytes | undefined;
+  /** Whether a new base was being made in the background. */
+  readonly isMaterializing?: boolean | undefined;
 }
 
 /** As `CheckpointPhases`, without what is not over yet when the metadata is written. */
@@ -27,14 +31,16 @@ export interface TimingPhases {
 
 const phaseNames = ["cutMs", "appendMs", "syncMs", "uploadMs"] as const;
 
-export function encodeTiming({ durationMs, pauseMs, phases, recoveryMs }: CheckpointTiming): {
-  readonly [name: string]: JsonValue;
-} {
+export function encodeTiming(timing: CheckpointTiming): { readonly [name: string]: JsonValue } {
+  const { durationMs, pauseMs, phases, recoveryMs, logged, isMaterializing } = timing;
   const all: { [name: string]: number } = { durationMs, pauseMs };
   if (phases !== undefined) for (const name of phaseNames) all[name] = phases[name];
   if (recoveryMs !== undefined) all["recoveryMs"] = recoveryMs;
   const rounded = Object.entries(all).map(([name, ms]) => [name, microseconds(ms)] as const);
-  return { [NAME]: Object.fromEntries(rounded) };
+  const bytes =
+    logged === undefined ? {} : { loggedBytes: logged.bytes, loggedRawBytes: logged.rawBytes };
+  const materializing = isMaterializing === true ? { isMaterializing } : {};
+  return { [NAME]: { ...Object.fromEntries(rounded), ...bytes, ...materializing } };
 }
 
 /** As no clock is finer. Never below 0. */
@@ -49,18 +55,20 @@ export function timingOf({ extensions }: CheckpointMetadata): CheckpointTiming |
   if (typeof timing !== "object" || timing === null) return undefined;
   const fields = timing as { readonly [name: string]: JsonValue };
   const { durationMs, pauseMs, cutMs, appendMs, syncMs, uploadMs, recoveryMs } = fields;
-  if (!isDuration(durationMs) || !isDuration(pauseMs)) return undefined;
-  const hasPhases =
-    isDuration(cutMs) && isDuration(appendMs) && isDuration(syncMs) && isDuration(uploadMs);
+  const { loggedBytes: bytes, loggedRawBytes: rawBytes } = fields;
+  if (!isAmount(durationMs) || !isAmount(pauseMs)) return undefined;
+  const hasPhases = isAmount(cutMs) && isAmount(appendMs) && isAmount(syncMs) && isAmount(uploadMs);
   const phases = hasPhases ? { cutMs, appendMs, syncMs, uploadMs } : undefined;
   return {
     durationMs,
     pauseMs,
     ...(phases === undefined ? {} : { phases }),
-    ...(isDuration(recoveryMs) ? { recoveryMs } : {}),
+    ...(isAmount(recoveryMs) ? { recoveryMs } : {}),
+    ...(isAmount(bytes) && isAmount(rawBytes) ? { logged: { bytes, rawBytes } } : {}),
+    ...(fields["isMaterializing"] === true ? { isMaterializing: true } : {}),
   };
 }
 
-function isDuration(value: JsonValue | undefined): value is number {
+function isAmount(value: JsonValue | undefined): value is number {
   return typeof value === "number" && value >= 0;
 }

@@ -1,5 +1,10 @@
 // The retained checkpoints of a storage: sizes, and which files they share.
-import type { CheckpointPolicy, KeyGroupRange, SharedFile } from "../api/keyed-state-backend.ts";
+import type {
+  CheckpointPolicy,
+  KeyGroupRange,
+  LoggedBytes,
+  SharedFile,
+} from "../api/keyed-state-backend.ts";
 import { CheckpointReader, isUnreadable } from "../checkpoint/checkpoint-reader.ts";
 import { metadataName } from "../checkpoint/layout.ts";
 import { nodeEnvironment } from "../environment/node-environment.ts";
@@ -26,6 +31,10 @@ export interface ListedCheckpoint {
   readonly phases: TimingPhases | undefined;
   /** What its writer expected a restore to take, in ms; undefined without a changelog. */
   readonly estimatedRecoveryMs: number | undefined;
+  /** Changes that were appended for it; undefined without a changelog. */
+  readonly logged: LoggedBytes | undefined;
+  /** Whether a new base was being made in the background. */
+  readonly isMaterializing: boolean;
   readonly policy: CheckpointPolicy;
   readonly backend: BackendKind;
   readonly keyGroups: readonly KeyGroupRange[];
@@ -162,6 +171,8 @@ function describe(
     pauseMs: timing?.pauseMs,
     phases: timing?.phases,
     estimatedRecoveryMs: timing?.recoveryMs,
+    logged: timing?.logged,
+    isMaterializing: timing?.isMaterializing === true,
     policy,
     backend: backendKind,
     keyGroups: handles.map(({ keyGroups }) => keyGroups),

@@ -4,7 +4,7 @@ import type { JsonValue } from "../api/keyed-state-backend.ts";
 import type { CheckpointAbortReason } from "../errors.ts";
 import type { TaskFiles } from "../coordinator/task-change.ts";
 import type { CheckpointTiming } from "../format/timing.ts";
-import { SlowestTask } from "./slowest-task.ts";
+import { JobTiming } from "./job-timing.ts";
 import { TaskFilesTracker } from "./task-files.ts";
 
 interface Partial {
@@ -12,7 +12,7 @@ interface Partial {
   readonly created: string[];
   readonly triggeredAtMs: number;
   readonly metadata: Map<number, JsonValue>;
-  readonly slowest: SlowestTask;
+  readonly tasks: JobTiming;
   uploadedBytes: number;
   totalBytes: number;
   logBytes: number;
@@ -40,7 +40,7 @@ export class PartialCheckpoints {
       triggeredAtMs: nowMs,
       created: [],
       metadata: new Map(),
-      slowest: new SlowestTask(),
+      tasks: new JobTiming(),
       uploadedBytes: 0,
       totalBytes: 0,
       logBytes: 0,
@@ -67,7 +67,7 @@ export class PartialCheckpoints {
         partial.totalBytes += lengthBytes;
       }
       partial.logBytes += snapshot?.logBytes ?? 0;
-      if (snapshot !== undefined) partial.slowest.add(snapshot);
+      if (snapshot !== undefined) partial.tasks.add(snapshot);
     }
     return this.#files.describe(checkpointId, task, snapshot, newest);
   }
@@ -82,7 +82,7 @@ export class PartialCheckpoints {
   timingOf(checkpointId: number, nowMs: number): CheckpointTiming {
     const partial = this.#partials.get(checkpointId)!;
     partial.metadataFromMs = nowMs;
-    return { durationMs: nowMs - partial.triggeredAtMs, ...partial.slowest.timing() };
+    return { durationMs: nowMs - partial.triggeredAtMs, ...partial.tasks.timing() };
   }
 
   fail(checkpointId: number, cause: unknown): void {
@@ -109,7 +109,7 @@ export class PartialCheckpoints {
   ): CompletedJobCheckpoint {
     const partial = this.#partials.get(checkpointId)!;
     const { triggeredAtMs, uploadedBytes, totalBytes, logBytes, metadataFromMs } = partial;
-    const { pauseMs, phases, recoveryMs } = partial.slowest.timing();
+    const { pauseMs, phases, recoveryMs, logged, isMaterializing } = partial.tasks.timing();
     this.#files.complete(checkpointId);
     this.#partials.delete(checkpointId);
     const durationMs = nowMs - triggeredAtMs;
@@ -123,6 +123,8 @@ export class PartialCheckpoints {
       pauseMs,
       phases: { ...phases, sealMs: pauseMs, metadataMs: nowMs - metadataFromMs },
       estimatedRecoveryMs: recoveryMs,
+      logged,
+      isMaterializing: isMaterializing === true,
       location,
     };
   }

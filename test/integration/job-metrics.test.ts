@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, test } from "vitest";
 import type { SnapshotResult } from "../../src/index.ts";
 import { listCheckpoints } from "../../src/inspect/index.ts";
-import { SlowestTask } from "../../src/job/slowest-task.ts";
+import { JobTiming } from "../../src/job/job-timing.ts";
 import { nodeEnvironment } from "../../src/environment/node-environment.ts";
 import { TaskJob } from "../support/task-job.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
@@ -48,25 +48,40 @@ describe("a checkpoint of two tasks", () => {
     const expected =
       estimatedRecoveryMs === undefined ? undefined : microseconds(estimatedRecoveryMs);
     assert.equal(newest!.estimatedRecoveryMs, expected);
+    // 500 rows of 100 bytes and their keys, which compress well.
+    assert.equal(told.logged !== undefined, isLogged);
+    if (told.logged !== undefined) {
+      const { bytes, rawBytes } = told.logged;
+      assert.ok(rawBytes > 50_000 && rawBytes < 100_000, `${rawBytes}`);
+      assert.ok(bytes > 1000 && bytes < rawBytes / 2, `${bytes}`);
+    }
+    assert.deepEqual(newest!.logged, told.logged);
+    assert.equal(newest!.isMaterializing, told.isMaterializing);
   });
 
-  test("takes of each the longest, and from tasks elsewhere only durations", () => {
-    const slowest = new SlowestTask();
-    const of = (pauseMs: number, cutMs: number, estimatedRecoveryMs?: number): SnapshotResult =>
+  test("takes of each the longest, and from tasks elsewhere only durations and bytes", () => {
+    const timing = new JobTiming();
+    const of = (pauseMs: number, cutMs: number, rest: Partial<SnapshotResult> = {}) =>
       ({
         pauseMs,
         phases: { cutMs, appendMs: 1, syncMs: -5, uploadMs: Number.NaN },
-        estimatedRecoveryMs,
+        ...rest,
       }) as SnapshotResult;
-    slowest.add(of(2, 7));
-    assert.equal(slowest.timing().recoveryMs, undefined);
-    slowest.add(of(3, 4, 90));
-    slowest.add(of(Number.POSITIVE_INFINITY, Number.NaN, 80));
-    slowest.add({} as SnapshotResult);
-    assert.deepEqual(slowest.timing(), {
+    timing.add(of(2, 7));
+    const nothing = { recoveryMs: undefined, logged: undefined, isMaterializing: false };
+    const { phases, ...rest } = timing.timing();
+    assert.deepEqual(rest, { pauseMs: 2, ...nothing });
+    timing.add(of(3, 4, { estimatedRecoveryMs: 90, logged: { bytes: 5, rawBytes: 10 } }));
+    const { POSITIVE_INFINITY, NaN: none } = Number;
+    const odd = { logged: { bytes: none, rawBytes: 7 }, isMaterializing: true };
+    timing.add(of(POSITIVE_INFINITY, none, { estimatedRecoveryMs: 80, ...odd }));
+    timing.add({} as SnapshotResult);
+    assert.deepEqual(timing.timing(), {
       pauseMs: 3,
-      phases: { cutMs: 7, appendMs: 1, syncMs: 0, uploadMs: 0 },
+      phases: { ...phases, cutMs: 7, appendMs: 1, syncMs: 0, uploadMs: 0 },
       recoveryMs: 90,
+      logged: { bytes: 5, rawBytes: 17 },
+      isMaterializing: true,
     });
   });
 });

@@ -77,11 +77,19 @@ async function summary(view: CheckpointView, call: CommandCall): Promise<void> {
       `key groups   ${keyGroups.map(groupsText).join(", ")} of ${keyGroups[0]!.max}`,
       `size         ${bytesText(totalBytes)} in ${fileCount} files`,
       `log          ${segments.length === 0 ? "none" : `${bytesText(logBytes)} in ${segments.length} segments`}`,
+      `logged       ${loggedText(timing)}`,
       `took         ${timing === undefined ? "unknown" : timingText(timing)}`,
       `recovery     ${timing?.recoveryMs === undefined ? "unknown" : `about ${durationText(timing.recoveryMs)}, by what its writer measured`}`,
       `metadata     ${userMetadata === undefined ? "none" : JSON.stringify(userMetadata)}`,
     ].join("\n"),
   );
+}
+
+function loggedText({ logged, isMaterializing }: Partial<CheckpointTiming> = {}): string {
+  if (logged === undefined) return "unknown";
+  const { bytes, rawBytes } = logged;
+  const base = isMaterializing === true ? "; a new base was being made" : "";
+  return `${bytesText(bytes)} for it, of ${bytesText(rawBytes)} of rows${base}`;
 }
 
 function timingText({ durationMs, pauseMs, phases }: CheckpointTiming): string {

@@ -18,18 +18,20 @@ describe("the timing of a checkpoint", () => {
     assert.ok(Object.is(negative?.pauseMs, 0));
   });
 
-  test("has all phases or none, and what a restore was expected to take if it is told", () => {
+  test("has all phases or none, and of a log what is told", () => {
     const phases = { cutMs: 1, appendMs: 2, syncMs: 3, uploadMs: 4 };
-    const whole = { durationMs: 12, pauseMs: 0, phases, recoveryMs: 250 };
+    const log = { logged: { bytes: 4, rawBytes: 9 }, isMaterializing: true };
+    const whole = { durationMs: 12, pauseMs: 0, phases, recoveryMs: 250, ...log };
     assert.deepEqual(read(encodeTiming(whole)), whole);
     const { timing } = encodeTiming(whole) as { timing: { [name: string]: JsonValue } };
     const withoutSync = Object.fromEntries(
       Object.entries(timing).filter(([key]) => key !== "syncMs"),
     );
-    const expected = { durationMs: 12, pauseMs: 0, recoveryMs: 250 };
+    const expected = { durationMs: 12, pauseMs: 0, recoveryMs: 250, ...log };
     assert.deepEqual(read({ timing: withoutSync }), expected);
-    const odd = read({ timing: { ...timing, recoveryMs: "soon" } });
-    assert.deepEqual(odd, { durationMs: 12, pauseMs: 0, phases });
+    const odd = { recoveryMs: "soon", loggedBytes: -1, isMaterializing: "yes" };
+    const told = read({ timing: { ...timing, ...odd } });
+    assert.deepEqual(told, { durationMs: 12, pauseMs: 0, phases });
   });
 
   test("is absent where something else stands", () => {
