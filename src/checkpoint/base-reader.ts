@@ -193,9 +193,7 @@ async function checkTables(
     files
       .filter((_file, index) => index % lanes === lane)
       .map(({ entry, path }) => {
-        const { lengthBytes } = entry;
-        const largest = "largest" in entry ? entry.largest : undefined;
-        return { path, lengthBytes, largest, file: fileName(entry.id) };
+        return { path, lengthBytes: entry.lengthBytes, file: fileName(entry.id) };
       }),
   );
   await runBounded(batches, lanes, signal, async (batch, stop) => {

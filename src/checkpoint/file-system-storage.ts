@@ -10,6 +10,7 @@ import type { Environment, FileSystem } from "../api/environment.ts";
 import { refuseUnknownOptions } from "../common/options.ts";
 import { InvalidArgumentError, StorageError } from "../errors.ts";
 import { nodeEnvironment } from "../environment/node-environment.ts";
+import { shortCallsOf } from "../environment/short-calls.ts";
 import { systemCodeOf, typedFileError } from "../environment/typed-error.ts";
 import { writeSynced } from "../environment/write-synced.ts";
 import { DirectorySyncs, syncWithAncestors } from "./directory-syncs.ts";
@@ -58,6 +59,7 @@ class FileSystemStorage implements CheckpointStorage {
   readonly #transfer: "link" | "copy";
   readonly #environment: Environment;
   readonly #fileSystem: FileSystem;
+  readonly #shortCalls: FileSystem;
   readonly #syncs: DirectorySyncs;
   readonly #temporaries: TemporaryFiles;
   readonly #directories = new Map<string, Promise<void>>();
@@ -72,6 +74,7 @@ class FileSystemStorage implements CheckpointStorage {
     this.#transfer = transfer;
     this.#environment = environment;
     this.#fileSystem = environment.fileSystem;
+    this.#shortCalls = shortCallsOf(environment.fileSystem);
     this.#syncs = new DirectorySyncs(environment.fileSystem);
     this.#temporaries = new TemporaryFiles(environment);
     this.#folders = new RealFolders(environment.fileSystem);
@@ -170,7 +173,7 @@ class FileSystemStorage implements CheckpointStorage {
     checkObjectName(name);
     await this.#doing(`fetch ${name} to ${localPath}`, async () => {
       const path = await this.#pathForReading(name);
-      const stat = await this.#fileSystem.stat(path);
+      const stat = await this.#shortCalls.stat(path);
       // A hard link to a symbolic link would be one (S3).
       if (stat !== undefined && stat.kind !== "file") {
         throw new StorageError(`${name} is not a regular file`);
@@ -261,7 +264,7 @@ class FileSystemStorage implements CheckpointStorage {
   async #linkOrCopy(source: string, path: string): Promise<void> {
     if (this.#transfer === "link") {
       try {
-        await this.#fileSystem.link(source, path);
+        await this.#shortCalls.link(source, path);
         this.#linkedFiles++;
         return;
       } catch (cause) {

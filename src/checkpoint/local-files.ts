@@ -258,7 +258,7 @@ export class LocalFiles {
   ): Promise<void> {
     const file = fileName(id);
     if (verification === "behind") {
-      const request = { files: [{ path, lengthBytes, largest: table?.largest, file }] };
+      const request = { files: [{ path, lengthBytes, file }] };
       await this.#pool.submit("checkTables", request, { signal, isSmall: true });
       return;
     }

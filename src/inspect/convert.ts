@@ -217,7 +217,7 @@ class Conversion {
     const tools = async (): Promise<FrameTools> => {
       return { checksum: await loadFrameChecksum(), codec: loadCodec() };
     };
-    return { fileSystem, tools, checkStop, isRepeated: false };
+    return { fileSystem, shortCalls: fileSystem, tools, checkStop, isRepeated: false };
   }
 
   /** All rows, in the order of the result. */

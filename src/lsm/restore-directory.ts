@@ -7,6 +7,7 @@
 //   R4. MANIFEST takes the number after all SSTs, and nextFile is beyond it: no number is used twice.
 import { join } from "node:path";
 import type { Environment, FileSystem } from "../api/environment.ts";
+import { shortCallsOf } from "../environment/short-calls.ts";
 import { removeDirectory } from "../environment/typed-error.ts";
 import { writeSynced } from "../environment/write-synced.ts";
 import { CorruptionError, InvalidArgumentError } from "../errors.ts";
@@ -59,7 +60,7 @@ export async function buildDirectory(
     }
     await fileSystem.makeDirectory(directory); //# fail point: database.directory-made
     try {
-      const restored = await linkFiles(fileSystem, directory, set.files); //# fail point: database.files-linked
+      const restored = await linkFiles(shortCallsOf(fileSystem), directory, set.files); //# fail point: database.files-linked
       const manifest = manifestName(manifestNumber);
       await writeSynced(fileSystem, join(directory, manifest), buildManifest(whole)); //# fail point: database.manifest-written
       await fileSystem.syncDirectory(directory);

@@ -1,7 +1,7 @@
 // Tasks that read whole files. Piece by piece: a file may be larger than memory.
 import { createHash } from "node:crypto";
 import { typedFileError } from "../environment/typed-error.ts";
-import type { ReadableFile } from "../api/environment.ts";
+import type { FileSystem, ReadableFile } from "../api/environment.ts";
 import { CorruptionError } from "../errors.ts";
 import { type TableVerifier, openTableVerifier } from "./table-verifier.ts";
 import { TaskStopped } from "./tasks.ts";
@@ -36,9 +36,10 @@ export async function reading<T>(
   context: TaskContext,
   work: (file: ReadableFile) => Promise<T>,
   action: string = "hash",
+  fileSystem: FileSystem = context.fileSystem,
 ): Promise<T> {
   try {
-    const file = await context.fileSystem.open(path);
+    const file = await fileSystem.open(path);
     try {
       return await work(file);
     } finally {

@@ -8,13 +8,14 @@ import { CorruptionError } from "../errors.ts";
 import {
   type DecodeBlock,
   type TableEnd,
-  checkIndex,
+  checkStoredIndex,
   locateTableEnd,
   readTableEnd,
 } from "../format/leveldb-table-end.ts";
 import { type TableClaims, TableWalk } from "../format/leveldb-table-walk.ts";
 import {
   BLOCK_TRAILER_BYTES,
+  type BlockHandle,
   TABLE_FOOTER_BYTES,
   decodeBlock,
   decodeHashedBlock,
@@ -22,24 +23,30 @@ import {
 } from "../format/leveldb-table.ts";
 
 /** Most often everything after the data blocks; longer ends take a second read. */
-const END_BYTES = 98_304;
+export const TABLE_END_BYTES = 98_304;
 
-/** Reads and checks what follows the data blocks. */
-async function openTableEnd(
+/** The last bytes of a table, from where its data blocks end or before. */
+interface LastBytes {
+  readonly bytes: Uint8Array;
+  readonly dataEnd: number;
+  readonly index: BlockHandle;
+}
+
+/** Reads what follows the data blocks, and checks it but for the index. `into`: as long as an end mostly is. */
+export async function readLastBytes(
   table: ReadableFile,
   decode: DecodeBlock,
   file: string,
-): Promise<TableEnd> {
+  into?: Uint8Array,
+): Promise<LastBytes> {
   const { sizeBytes } = table;
-  let start = Math.max(0, sizeBytes - END_BYTES);
-  let bytes = await table.read(start, sizeBytes - start);
+  let start = Math.max(0, sizeBytes - TABLE_END_BYTES);
+  let bytes = await table.read(start, sizeBytes - start, into);
   const footer = bytes.subarray(Math.max(0, bytes.length - TABLE_FOOTER_BYTES));
   const handles = readFooter(footer, sizeBytes, file);
   for (;;) {
     const dataEnd = locateTableEnd(bytes, sizeBytes, handles, decode, file);
-    if (dataEnd >= start) {
-      return readTableEnd(bytes, sizeBytes, dataEnd, handles.index, decode, file);
-    }
+    if (dataEnd >= start) return { bytes, dataEnd, index: handles.index };
     start = dataEnd; // Smaller each time: it stops at the filter.
     bytes = await table.read(start, sizeBytes - start);
     if (bytes.length !== sizeBytes - start) {
@@ -48,13 +55,18 @@ async function openTableEnd(
   }
 }
 
-/** What LevelDB reads of a table before any row. */
+/**
+ * Checks what LevelDB reads of a table before any row, by layout and checksums: accidents. What only
+ * a forger can have written into an index is found as the table is walked. `scratch` has
+ * TABLE_END_BYTES.
+ */
 export async function checkTableEnd(
   table: ReadableFile,
-  largest: Uint8Array | undefined,
+  scratch: Uint8Array,
   file: string,
 ): Promise<void> {
-  checkIndex(await openTableEnd(table, decodeBlock, file), largest, file);
+  const { bytes, index } = await readLastBytes(table, decodeBlock, file, scratch);
+  checkStoredIndex(bytes, table.sizeBytes, index, file);
 }
 
 /** What verifies a table as all its bytes are hashed. */
@@ -63,7 +75,9 @@ export async function openTableVerifier(
   claims: TableClaims,
   file: string,
 ): Promise<TableVerifier> {
-  const end = await openTableEnd(table, decodeHashedBlock, file);
+  const { sizeBytes } = table;
+  const { bytes, dataEnd, index } = await readLastBytes(table, decodeHashedBlock, file);
+  const end = readTableEnd(bytes, sizeBytes, dataEnd, index, decodeHashedBlock, file);
   return new TableVerifier(end, claims, file);
 }
 

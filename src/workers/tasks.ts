@@ -61,14 +61,12 @@ export interface WorkerTasks {
     };
     readonly response: { readonly lengthBytes: number };
   };
-  /** CorruptionError unless these local tables have their lengths and sound indexes and filters. */
+  /** CorruptionError unless these local tables have their lengths, and ends as they were written. */
   readonly checkTables: {
     readonly request: {
       readonly files: readonly {
         readonly path: string;
         readonly lengthBytes: number;
-        /** Internal key of its last entry, where that is known. */
-        readonly largest?: Uint8Array | undefined;
         /** Names it in errors. */
         readonly file: string;
       }[];
@@ -232,9 +230,16 @@ export interface WorkerTasks {
 
 export type WorkerTaskName = keyof WorkerTasks;
 
+export type TaskFunction<N extends WorkerTaskName> = (
+  request: WorkerTasks[N]["request"],
+  context: TaskContext,
+) => Promise<WorkerTasks[N]["response"]>;
+
 /** What a task may use besides its request. */
 export interface TaskContext {
   readonly fileSystem: FileSystem;
+  /** The same, for short calls: they block a thread that runs nothing else. */
+  readonly shortCalls: FileSystem;
   /** Hasher and codec of this thread, loaded at the first call. */
   readonly tools: () => Promise<FrameTools>;
   /** Throws TaskStopped if the task shall stop. To be called at least once per MiB. */

@@ -7,6 +7,7 @@
 import type { Environment, Timers } from "../api/environment.ts";
 import { integerOption } from "../common/options.ts";
 import { NodeFileSystem } from "../environment/node-file-system.ts";
+import { shortCallsOf } from "../environment/short-calls.ts";
 import { ClosedError, StorageError } from "../errors.ts";
 import { fromErrorData } from "./error-data.ts";
 import { runTask } from "./task-runner.ts";
@@ -80,7 +81,7 @@ export async function openWorkerPool(options: WorkerPoolOptions): Promise<Worker
   const { fileSystem } = environment;
   const hasThreads = fileSystem instanceof NodeFileSystem;
   const own: TaskThreads = {
-    run: (message) => runTask(message, fileSystem),
+    run: (message) => runTask(message, fileSystem, shortCallsOf(fileSystem)),
     close: () => Promise.resolve(),
   };
   const taskThreads = hasThreads ? startThreads(threads) : own;

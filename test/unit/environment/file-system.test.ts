@@ -7,6 +7,7 @@ import type { FileSystem } from "../../../src/api/environment.ts";
 import { MemoryFileSystem } from "../../../src/environment/memory-file-system.ts";
 import { blockingCalls } from "../../../src/environment/node-calls.ts";
 import { NodeFileSystem } from "../../../src/environment/node-file-system.ts";
+import { shortCallsOf } from "../../../src/environment/short-calls.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 
 interface Subject {
@@ -33,6 +34,11 @@ const subjects: Readonly<Record<string, () => Promise<Subject>>> = {
   }),
   "Node's file system on the calling thread": async () => ({
     fileSystem: new NodeFileSystem(blockingCalls),
+    root: realpathSync(temporaryDirectory()),
+    symbolicLink: symlinkSync,
+  }),
+  "Node's file system for short calls": async () => ({
+    fileSystem: shortCallsOf(new NodeFileSystem()),
     root: realpathSync(temporaryDirectory()),
     symbolicLink: symlinkSync,
   }),

@@ -12,9 +12,15 @@ import { loadFrameChecksum } from "../../../src/format/frame-checksum.ts";
 import { stateIdOf } from "../../../src/format/key-codec.ts";
 import { BUILT_SEQUENCE, TableBuilder } from "../../../src/format/leveldb-table-builder.ts";
 import type { TableClaims } from "../../../src/format/leveldb-table-walk.ts";
+import { decodeBlock } from "../../../src/format/leveldb-table.ts";
 import { decodeMetadata } from "../../../src/format/metadata.ts";
 import { loadCodec } from "../../../src/workers/codec.ts";
-import { checkTableEnd, openTableVerifier } from "../../../src/workers/table-verifier.ts";
+import {
+  TABLE_END_BYTES,
+  checkTableEnd,
+  openTableVerifier,
+  readLastBytes,
+} from "../../../src/workers/table-verifier.ts";
 import { isLong } from "../../support/long-tests.ts";
 
 interface Table {
@@ -83,7 +89,21 @@ describe("a table", () => {
   test("whose index and filter are longer than what is read at first is walked", async () => {
     const table = builtTable(60_000, 1);
     await walk(table, 524_288);
-    await checkTableEnd(fileOf(table.bytes), table.claims.largest, "table");
+    await checkTableEnd(fileOf(table.bytes), new Uint8Array(TABLE_END_BYTES), "table");
+  });
+
+  test("whose end has any bit flipped is refused before a row of it is read", async () => {
+    const { bytes } = builtTable(300, 1024);
+    const scratch = new Uint8Array(TABLE_END_BYTES);
+    const { dataEnd } = await readLastBytes(fileOf(bytes), decodeBlock, "table");
+    for (let bit = dataEnd * 8; bit < bytes.length * 8; bit++) {
+      const dirty = Uint8Array.from(bytes);
+      dirty[bit >> 3]! ^= 1 << (bit & 7);
+      const checking = checkTableEnd(fileOf(dirty), scratch, `bit ${bit} of ${bytes.length * 8}`);
+      await assert.rejects(checking, (error) => {
+        return error instanceof CorruptionError || error instanceof UnsupportedFormatError;
+      });
+    }
   });
 
   test("that changes between the reading of its end and of its bytes is refused", async () => {

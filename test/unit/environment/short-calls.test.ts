@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "vitest";
+import { MemoryFileSystem } from "../../../src/environment/memory-file-system.ts";
+import { NodeFileSystem } from "../../../src/environment/node-file-system.ts";
+import { shortCallsOf, shortNodeCalls } from "../../../src/environment/short-calls.ts";
+import { temporaryDirectory } from "../../support/temporary-directory.ts";
+
+/** A clock that stands still unless it is moved, and how each of `count` calls went. */
+function subject(): {
+  readonly pass: (ms: number) => void;
+  /** Whether the next look at a file blocks: whether it is over before the event loop turns. */
+  readonly blocks: () => Promise<boolean>;
+} {
+  const path = join(temporaryDirectory(), "a");
+  writeFileSync(path, "a");
+  let [now, perCall] = [1000, 0];
+  const calls = shortNodeCalls(() => (now += perCall));
+  const blocks = async (): Promise<boolean> => {
+    let hasTurned = false;
+    const turn = new Promise<void>((resolve) => {
+      setImmediate(() => {
+        hasTurned = true;
+        resolve();
+      });
+    });
+    await calls.lstat(path);
+    const isOver = !hasTurned;
+    await turn;
+    return isOver;
+  };
+  return {
+    pass: (ms) => {
+      perCall = ms;
+    },
+    blocks,
+  };
+}
+
+describe("short calls", () => {
+  test("block after the event loop had its turn", async () => {
+    const { blocks } = subject();
+    const first = await blocks();
+    assert.equal(first, false);
+    for (let call = 0; call < 50; call++) assert.equal(await blocks(), true);
+  });
+
+  test("S1: do not block for long without a turn of the event loop", async () => {
+    const { pass, blocks } = subject();
+    await blocks();
+    pass(0.25); // At its start and at its end: half a millisecond a call.
+    let inARow = 0;
+    while (await blocks()) inARow++;
+    assert.ok(inARow >= 3 && inARow <= 12, `${inARow} calls`);
+    assert.equal(await blocks(), true);
+  });
+
+  test("S2: after a slow one, the next ones do not block", async () => {
+    const { pass, blocks } = subject();
+    await blocks();
+    pass(2);
+    assert.equal(await blocks(), true);
+    pass(0);
+    let notBlocking = 0;
+    while (!(await blocks())) notBlocking++;
+    assert.equal(notBlocking, 256);
+  });
+
+  test("go to the same file system where it is not Node's own", () => {
+    const memory = new MemoryFileSystem();
+    assert.equal(shortCallsOf(memory), memory);
+    // What injects faults must see every call.
+    const wrapper = Object.create(new NodeFileSystem()) as NodeFileSystem;
+    assert.equal(shortCallsOf(wrapper), wrapper);
+    assert.notEqual(shortCallsOf(new NodeFileSystem()), undefined);
+  });
+});
