@@ -28,8 +28,9 @@ import { TaskProgress } from "./task-progress.ts";
 const concurrencyMax = 8;
 /** Within the time that a thread takes to start: lists of so many files are decoded here, */
 const decodedHereMax = 5000;
-/** and so many tables are checked. */
+/** and so many tables are checked, by so many at a time: most calls block. */
 const checkedHereMax = 1000;
+const checkLanes = 4;
 
 export type ListEntry = SstListEntry | DumpListEntry | CanonicalListEntry;
 
@@ -188,7 +189,7 @@ async function checkTables(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const isSmall = files.length <= checkedHereMax;
-  const lanes = isSmall ? concurrencyMax : pool.threads;
+  const lanes = isSmall ? checkLanes : pool.threads;
   const batches = Array.from({ length: Math.min(lanes, files.length) }, (_, lane) =>
     files
       .filter((_file, index) => index % lanes === lane)

@@ -32,15 +32,18 @@ interface LastBytes {
   readonly index: BlockHandle;
 }
 
-/** Reads what follows the data blocks, and checks it but for the index. `into`: as long as an end mostly is. */
+/**
+ * Reads what follows the data blocks, and checks it but for the index. `into`: what to read it into, as
+ * long as it probably is.
+ */
 export async function readLastBytes(
   table: ReadableFile,
   decode: DecodeBlock,
   file: string,
-  into?: Uint8Array,
+  into: Uint8Array = new Uint8Array(Math.min(TABLE_END_BYTES, table.sizeBytes)),
 ): Promise<LastBytes> {
   const { sizeBytes } = table;
-  let start = Math.max(0, sizeBytes - TABLE_END_BYTES);
+  let start = Math.max(0, sizeBytes - into.length);
   let bytes = await table.read(start, sizeBytes - start, into);
   const footer = bytes.subarray(Math.max(0, bytes.length - TABLE_FOOTER_BYTES));
   const handles = readFooter(footer, sizeBytes, file);
@@ -57,16 +60,16 @@ export async function readLastBytes(
 
 /**
  * Checks what LevelDB reads of a table before any row, by layout and checksums: accidents. What only
- * a forger can have written into an index is found as the table is walked. `scratch` has
- * TABLE_END_BYTES.
+ * a forger can have written into an index is found as the table is walked. Returns the end's bytes.
  */
 export async function checkTableEnd(
   table: ReadableFile,
-  scratch: Uint8Array,
+  into: Uint8Array,
   file: string,
-): Promise<void> {
-  const { bytes, index } = await readLastBytes(table, decodeBlock, file, scratch);
+): Promise<number> {
+  const { bytes, dataEnd, index } = await readLastBytes(table, decodeBlock, file, into);
   checkStoredIndex(bytes, table.sizeBytes, index, file);
+  return table.sizeBytes - dataEnd;
 }
 
 /** What verifies a table as all its bytes are hashed. */
