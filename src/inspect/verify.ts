@@ -96,7 +96,8 @@ export async function verifyCheckpoint(
   open.throwIfClosed();
   const environment = options.environment ?? nodeEnvironment();
   const cores = Math.min(THREADS_MAX, environment.availableCores());
-  const pool = await openWorkerPool({ environment, threads: options.threads ?? cores });
+  const threads = options.threads ?? cores;
+  const pool = await openWorkerPool({ environment, threads, startsFor: ["verifyFile"] });
   try {
     return await new Verification(open, pool, options).run();
   } finally {

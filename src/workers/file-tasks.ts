@@ -1,13 +1,13 @@
 // Tasks that read whole files. Piece by piece: a file may be larger than memory.
 import { createHash } from "node:crypto";
 import { typedFileError } from "../environment/typed-error.ts";
-import type { FileSystem, ReadableFile } from "../api/environment.ts";
+import type { ReadableFile } from "../api/environment.ts";
 import { CorruptionError } from "../errors.ts";
 import { type TableVerifier, openTableVerifier } from "./table-verifier.ts";
 import { TaskStopped } from "./tasks.ts";
 import type { TaskContext, WorkerTasks } from "./tasks.ts";
 
-const PIECE_BYTES = 524_288;
+const PIECE_BYTES = 1_048_576;
 
 /** Arrays to read into, kept between tasks: a fresh one a piece would be garbage by the gigabyte. */
 const spare: Uint8Array[] = [];
@@ -36,10 +36,9 @@ export async function reading<T>(
   context: TaskContext,
   work: (file: ReadableFile) => Promise<T>,
   action: string = "hash",
-  fileSystem: FileSystem = context.fileSystem,
 ): Promise<T> {
   try {
-    const file = await fileSystem.open(path);
+    const file = await context.shortCalls.open(path);
     try {
       return await work(file);
     } finally {
@@ -108,7 +107,7 @@ class ContentCheck {
   }
 }
 
-/** Reads the next piece while one is hashed. */
+/** The kernel reads ahead: a trip to another thread for each piece would take longer than the copy. */
 async function hashPieces(
   file: ReadableFile,
   context: Pick<TaskContext, "checkStop">,
@@ -116,24 +115,18 @@ async function hashPieces(
 ): Promise<WorkerTasks["hashFile"]["response"]> {
   const hash = createHash("sha256");
   let lengthBytes = 0;
-  let piece = spare.pop() ?? new Uint8Array(PIECE_BYTES);
-  let other = spare.pop() ?? new Uint8Array(PIECE_BYTES);
-  let reading = file.read(0, PIECE_BYTES, piece);
+  const piece = spare.pop() ?? new Uint8Array(PIECE_BYTES);
   try {
     while (lengthBytes < file.sizeBytes) {
-      const bytes = await reading;
+      const bytes = await file.read(lengthBytes, PIECE_BYTES, piece);
       context.checkStop();
       if (bytes.length === 0) break; // Truncated since it was opened: the length tells.
-      const at = lengthBytes;
-      lengthBytes += bytes.length;
-      [piece, other] = [other, piece];
-      if (lengthBytes < file.sizeBytes) reading = file.read(lengthBytes, PIECE_BYTES, piece);
       hash.update(bytes);
-      content?.add(bytes, at);
+      content?.add(bytes, lengthBytes);
+      lengthBytes += bytes.length;
     }
     return { sha256: hash.digest("hex"), lengthBytes };
   } finally {
-    await reading.catch(() => undefined); // Thrown above; until it ends it writes to an array.
-    spare.push(piece, other);
+    spare.push(piece);
   }
 }

@@ -20,7 +20,7 @@ export async function checkTables(
       const endBytes = await checkTableEnd(table, scratch.subarray(0, expected), file);
       expected = Math.min(TABLE_END_BYTES, Math.ceil(endBytes * 1.25));
     };
-    await reading(path, context, check, "read", context.shortCalls);
+    await reading(path, context, check, "read");
   }
   return { files: files.length };
 }

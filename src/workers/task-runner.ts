@@ -7,7 +7,14 @@ import type { FrameTools } from "../format/frame.ts";
 import { loadCodec } from "./codec.ts";
 import { toErrorData } from "./error-data.ts";
 import { TaskState, TaskStopped } from "./tasks.ts";
-import type { TaskContext, TaskFunction, TaskMessage, TaskReply, WorkerTaskName } from "./tasks.ts";
+import type {
+  TaskContext,
+  TaskFunction,
+  TaskMessage,
+  TaskReply,
+  WorkerTaskName,
+  WorkerTasks,
+} from "./tasks.ts";
 
 /** T1 */
 const loaders: { readonly [N in WorkerTaskName]: () => Promise<TaskFunction<N>> } = {
@@ -28,9 +35,17 @@ const loaders: { readonly [N in WorkerTaskName]: () => Promise<TaskFunction<N>> 
   decodeFileList: async () => (await import("./frame-tasks.ts")).decodeList,
 };
 
-async function warmUp(_request: unknown, context: TaskContext): Promise<Record<never, never>> {
-  await Promise.all(Object.values(loaders).map((load) => load()));
-  await context.tools();
+export const taskNames = Object.keys(loaders) as readonly WorkerTaskName[];
+
+/** Those that need neither hasher nor codec. */
+const withoutTools: readonly WorkerTaskName[] = ["hashFile", "verifyFile", "checkTables"];
+
+async function warmUp(
+  { tasks }: WorkerTasks["warmUp"]["request"],
+  context: TaskContext,
+): Promise<Record<never, never>> {
+  await Promise.all(tasks.map((name) => loaders[name]()));
+  if (!tasks.every((name) => withoutTools.includes(name))) await context.tools();
   return {};
 }
 

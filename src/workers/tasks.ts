@@ -37,9 +37,9 @@ export interface PackedTable {
 }
 
 export interface WorkerTasks {
-  /** Loads what the other tasks need. */
+  /** Loads what these tasks need. */
   readonly warmUp: {
-    readonly request: Readonly<Record<never, never>>;
+    readonly request: { readonly tasks: readonly WorkerTaskName[] };
     readonly response: Readonly<Record<never, never>>;
   };
   /** SHA-256 of a local file. */

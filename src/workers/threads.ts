@@ -6,12 +6,12 @@ import { InvalidArgumentError } from "../errors.ts";
 import type { TaskMessage, TaskReply } from "./tasks.ts";
 import type { TaskThreads } from "./worker-pool.ts";
 
-/** A thread takes about 20 ms to start: it stays from one checkpoint to the next. */
+/** A thread takes about 30 ms to start: it stays from one checkpoint to the next. */
 const idleTimeoutMs = 600_000;
 /** Any long time: the interval exists for its reference to the event loop. */
 const keepAliveMs = 2_147_483_647;
 
-/** Threads begin with the first task. */
+/** Threads begin with the first tasks. */
 export function startThreads(threads: number): TaskThreads {
   const filename = workerFile();
   const pool = new Piscina<TaskMessage, TaskReply>({

@@ -10,7 +10,7 @@ import { NodeFileSystem } from "../environment/node-file-system.ts";
 import { shortCallsOf } from "../environment/short-calls.ts";
 import { ClosedError, StorageError } from "../errors.ts";
 import { fromErrorData } from "./error-data.ts";
-import { runTask } from "./task-runner.ts";
+import { runTask, taskNames } from "./task-runner.ts";
 import { TaskState } from "./tasks.ts";
 import type { TaskMessage, TaskReply, WorkerTaskName, WorkerTasks } from "./tasks.ts";
 import { startThreads } from "./threads.ts";
@@ -23,6 +23,8 @@ export interface WorkerPoolOptions {
   readonly environment: Environment;
   /** Most threads. @defaultValue cores, at least 1 and at most 4 */
   readonly threads?: number | undefined;
+  /** Threads start at once, ready for these tasks. @defaultValue none: with the first tasks */
+  readonly startsFor?: readonly WorkerTaskName[] | undefined;
   /** Tasks accepted beyond the running ones. @defaultValue 4 per thread */
   readonly queueLengthMax?: number | undefined;
 }
@@ -85,7 +87,9 @@ export async function openWorkerPool(options: WorkerPoolOptions): Promise<Worker
     close: () => Promise.resolve(),
   };
   const taskThreads = hasThreads ? startThreads(threads) : own;
-  return new Pool(taskThreads, threads, threads + queueLengthMax, own);
+  const pool = new Pool(taskThreads, threads, threads + queueLengthMax, own);
+  if (hasThreads && options.startsFor !== undefined) pool.startThreads(options.startsFor);
+  return pool;
 }
 
 /** For tests of what happens when threads fail. */
@@ -122,7 +126,7 @@ class Pool implements WorkerPool {
   #isClosing = false;
   #closed: Promise<void> | undefined;
   #isWarm = false;
-  #warmingUp: Promise<void> | undefined = undefined;
+  #starting: Promise<unknown> | undefined = undefined;
 
   constructor(taskThreads: TaskThreads, threads: number, places: number, ownThread: TaskThreads) {
     this.#taskThreads = taskThreads;
@@ -167,16 +171,18 @@ class Pool implements WorkerPool {
     if (this.#isWarm || this.#taskThreads === this.#ownThread) return;
     this.#isWarm = true;
     void timers.delay(warmUpDelayMs).then(() => {
-      if (this.#closed === undefined) this.#warmingUp = this.#startThreads();
+      if (this.#closed === undefined) this.startThreads(taskNames);
     });
   }
 
-  async #startThreads(): Promise<void> {
-    const tasks = Array.from({ length: this.threads }, () => {
+  startThreads(tasks: readonly WorkerTaskName[]): void {
+    const starting = Array.from({ length: this.threads }, () => {
       const state = new Int32Array(new SharedArrayBuffer(4));
-      return this.#taskThreads.run({ name: "warmUp", request: {}, state, isRepeated: false });
+      const message: TaskMessage = { name: "warmUp", request: { tasks }, state, isRepeated: false };
+      return this.#taskThreads.run(message);
     });
-    await Promise.allSettled(tasks); // What keeps a thread from starting is told by the first task.
+    // What keeps a thread from starting is told by the first task.
+    this.#starting = Promise.allSettled([this.#starting, ...starting]);
   }
 
   async close(): Promise<void> {
@@ -192,7 +198,7 @@ class Pool implements WorkerPool {
     this.#isClosing = true;
     for (const listener of this.#onClose) listener();
     await Promise.allSettled(this.#running);
-    await this.#warmingUp;
+    await this.#starting;
     await this.#taskThreads.close();
   }
 
