@@ -4,6 +4,7 @@
 //       in merges the appends that are not drained, and supersedes them.
 //   S2. An append is merged only if its change number is above the root's appliedChange: a drain may
 //       have applied it while nobody told this thread.
+//   S3. Of the chunks that a directory claims one in so many is looked for before all are removed.
 import { assert } from "../common/assert.ts";
 import { CorruptionError } from "../errors.ts";
 import {
@@ -29,6 +30,8 @@ const ROOT_HEADER_BYTES = 8;
 const BLIND_BYTES_MAX = 16_384;
 /** A list with more than this many chunks that are on average a quarter full is packed anew when read. */
 const SPARSE_CHUNKS_MIN = 8;
+/** S3: 4 MiB of list for each. */
+const PROBED_CHUNKS = 1024;
 
 export class ListRowsOfState {
   private readonly _buffer: WriteBuffer;
@@ -272,7 +275,7 @@ export class ListRowsOfState {
     for (let index = 0; index < chunkCount; index++) {
       const chunk = buffer.lookup(this._address.node(index));
       if (chunk <= 0 || buffer.header(chunk) !== RowKind.listChunk) {
-        throw new CorruptionError(`chunk ${index} of list "${this._name}" is missing`, "row", 0);
+        throw this._missingChunk(index);
       }
       const bytes = buffer.valueBytes(chunk);
       total += bytes;
@@ -320,17 +323,30 @@ export class ListRowsOfState {
     if (reference === 0) return 0;
     if (reference !== APPEND_PENDING) {
       return buffer.header(reference) === RowKind.listDirectory
-        ? this._directory(reference).chunkCount
+        ? this._requireChunks(this._directory(reference).chunkCount)
         : 0;
     }
     const pending = this._takePending();
     const root = buffer.cold?.getSync(row.view());
     const added = pending.reduce((sum, append) => sum + append.elements.length, 0);
     if (root !== undefined && root[0] === RowKind.listDirectory) {
-      return decodeListDirectory(root).chunkCount + pending.length + newChunksMax(added);
+      const { chunkCount } = decodeListDirectory(root);
+      return this._requireChunks(chunkCount) + pending.length + newChunksMax(added);
     }
     const total = added + (root?.length ?? 0);
     return total > LIST_PACKED_BYTES_MAX ? pending.length + newChunksMax(total) : 0;
+  }
+
+  /** A forged count would be a loop of hours: S3. Returns it. */
+  private _requireChunks(count: number): number {
+    for (let index = PROBED_CHUNKS - 1; index < count; index += PROBED_CHUNKS) {
+      if (this._buffer.lookup(this._address.node(index)) <= 0) throw this._missingChunk(index);
+    }
+    return count;
+  }
+
+  private _missingChunk(index: number): CorruptionError {
+    return new CorruptionError(`chunk ${index} of list "${this._name}" is missing`, "row", 0);
   }
 
   private _removeChunks(first: number, end: number): void {
