@@ -178,9 +178,10 @@ export class CheckpointStore implements AsyncDisposable {
    */
   commit(request: CommitRequest): Promise<CommittedCheckpoint> {
     const result = this.#commits.then(() => this.#commit(request));
-    // After the acknowledgement: nobody waits for the hint, and for what is given up.
+    // After the acknowledgement, whose receiver goes first: nobody waits for the hint, and for what is given up.
     this.#commits = result.then(
       async ({ completionNumber }) => {
+        await this.#options.environment.timers.yieldTurn();
         if (this.#hintedNumber < completionNumber) await this.#publish(completionNumber);
         await this.#subsume(); //# fail point: store.subsumed
       },

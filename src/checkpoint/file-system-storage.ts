@@ -53,6 +53,9 @@ export function fileSystemStorage(
   return new FileSystemStorage(resolve(root), transfer, environment);
 }
 
+/** What is copied in no longer than a call takes anyway: the hint, footers. */
+const SHORT_RANGE_BYTES = 65_536;
+
 class FileSystemStorage implements CheckpointStorage {
   readonly description: string;
   readonly #root: string;
@@ -149,8 +152,9 @@ class FileSystemStorage implements CheckpointStorage {
   }
 
   async readRange(name: string, offset: number, length: number): Promise<Uint8Array | undefined> {
+    const fileSystem = length <= SHORT_RANGE_BYTES ? this.#shortCalls : this.#fileSystem;
     return this.#reading(name, async (path) => {
-      const file = await this.#fileSystem.open(path);
+      const file = await fileSystem.open(path);
       try {
         return await file.read(offset, length);
       } finally {

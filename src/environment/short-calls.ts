@@ -1,6 +1,7 @@
 // For work of many short file operations: links, looks at names, reads of what is cached. A trip to
 // one of libuv's threads takes longer than such a call, so it blocks its thread, within bounds.
-//   S1. Between two turns of the event loop calls block for SLICE_MS and one call more, at most.
+//   S1. Calls that follow each other at once block for SLICE_MS and one call more, at most; then the
+//       event loop has a turn.
 //   S2. A call that took long, as those of a network or of a slow device do, is the last one to block
 //       for a while.
 //   S3. The same system calls in the same order, and the same errors, as without.
@@ -12,6 +13,8 @@ import { type NodeCalls, type NodeHandle, promiseCalls } from "./node-calls.ts";
 import { NodeFileSystem, isNodeFileSystem } from "./node-file-system.ts";
 
 const SLICE_MS = 3;
+/** Between two calls with less time than that the event loop has probably not turned. */
+const PAUSE_MS = 0.5;
 /** A hundred times what a call takes that finds everything in memory. */
 const SLOW_MS = 1;
 const CALLS_AFTER_A_SLOW_ONE = 256;
@@ -25,7 +28,8 @@ const datasync = promisify(fs.fdatasync);
 /** When a call may block. */
 class Turns {
   readonly #now: () => number;
-  #turnAt = Number.NEGATIVE_INFINITY;
+  #sliceStart = Number.NEGATIVE_INFINITY;
+  #lastEnd = Number.NEGATIVE_INFINITY;
   #restrained = 0;
 
   constructor(now: () => number) {
@@ -34,18 +38,20 @@ class Turns {
 
   async run<T>(blocking: () => T, otherwise: () => Promise<T>): Promise<T> {
     const start = this.#now();
-    if (this.#restrained > 0 || start - this.#turnAt >= SLICE_MS) {
+    if (start - this.#lastEnd > PAUSE_MS) this.#sliceStart = start;
+    if (this.#restrained > 0 || start - this.#sliceStart >= SLICE_MS) {
       if (this.#restrained > 0) this.#restrained--;
       try {
         return await otherwise();
       } finally {
-        this.#turnAt = this.#now(); // S1
+        this.#sliceStart = this.#now(); // S1
       }
     }
     try {
       return blocking();
     } finally {
-      if (this.#now() - start > SLOW_MS) this.#restrained = CALLS_AFTER_A_SLOW_ONE; // S2
+      this.#lastEnd = this.#now();
+      if (this.#lastEnd - start > SLOW_MS) this.#restrained = CALLS_AFTER_A_SLOW_ONE; // S2
     }
   }
 }

@@ -39,16 +39,13 @@ function subject(): {
 }
 
 describe("short calls", () => {
-  test("block after the event loop had its turn", async () => {
+  test("block where they are quick", async () => {
     const { blocks } = subject();
-    const first = await blocks();
-    assert.equal(first, false);
     for (let call = 0; call < 50; call++) assert.equal(await blocks(), true);
   });
 
   test("S1: do not block for long without a turn of the event loop", async () => {
     const { pass, blocks } = subject();
-    await blocks();
     pass(0.25); // At its start and at its end: half a millisecond a call.
     let inARow = 0;
     while (await blocks()) inARow++;
@@ -58,7 +55,6 @@ describe("short calls", () => {
 
   test("S2: after a slow one, the next ones do not block", async () => {
     const { pass, blocks } = subject();
-    await blocks();
     pass(2);
     assert.equal(await blocks(), true);
     pass(0);
