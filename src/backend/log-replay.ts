@@ -4,14 +4,15 @@
 //   L2. What is replayed is dirty for the LSM, as if it had just been written.
 import type { KeyGroupRange, KeyedStateHandle } from "../api/keyed-state-backend.ts";
 import { CorruptionError } from "../errors.ts";
-import { ChangeKind, readChanges } from "../format/changelog-rows.ts";
+import { ChangeKind, readChangesAt } from "../format/changelog-rows.ts";
 import { PART_OFFSET, RowPart, STATE_ID_OFFSET } from "../format/key-codec.ts";
 import { mergeAppends } from "../format/list-row.ts";
 import { RecordFlag, recordUnits } from "../format/row-record.ts";
-import { checkRowHeader } from "../format/row-value.ts";
+import { checkRowHeaderByte } from "../format/row-value.ts";
 import { listChunkKey } from "../lsm/drain-appends.ts";
 import { reserveAppend } from "../memory/blind-append.ts";
 import { copyBytes } from "../memory/copy-bytes.ts";
+import type { RowKey } from "../memory/row-key.ts";
 import type { WriteBuffer } from "../memory/write-buffer.ts";
 import { RowAddresses } from "../state/row-addresses.ts";
 import type { RowsTarget } from "./row-restore.ts";
@@ -53,31 +54,45 @@ export class LogReplay {
   async run(log: AsyncIterable<LogRows>): Promise<void> {
     for await (const { rows, file, offset } of log) {
       await this.#target.settle();
-      readChanges(rows, file, offset, (kind, key, value) => this.#apply(kind, key, value, file));
+      readChangesAt(rows, file, offset, (kind, keyStart, keyEnd, valueStart, valueEnd) => {
+        this.#apply(kind, rows, keyStart, keyEnd, valueStart, valueEnd, file);
+      });
     }
   }
 
-  #apply(kind: ChangeKind, key: Uint8Array, value: Uint8Array, file: string): void {
-    const row = this.#addresses.select(key, file);
-    const group = key[0]! * 256 + key[1]!;
+  /** Key and value as offsets in `rows`: nothing is allocated for a row that is put or deleted. */
+  #apply(
+    kind: ChangeKind,
+    rows: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    valueStart: number,
+    valueEnd: number,
+    file: string,
+  ): void {
+    const row = this.#addresses.selectAt(rows, keyStart, keyEnd, file);
+    const group = rows[keyStart]! * 256 + rows[keyStart + 1]!;
     const { first, last } = this.#keyGroups;
     if (group < first || group > last) return; // Another task's, now.
     if (this.#buffer.isPressed) this.#target.relieve();
     if (kind === ChangeKind.delete) this.#buffer.remove(row, false);
-    else if (kind === ChangeKind.append) this.#append(key, value, file);
-    else {
-      this.#addresses.checkRow(value, file);
-      this.#put(key, value, file);
-    }
+    else if (kind === ChangeKind.put) {
+      this.#addresses.checkRowAt(rows, valueStart, valueEnd, file);
+      this.#put(row, rows, valueStart, valueEnd);
+    } else this.#append(rows.slice(keyStart, keyEnd), rows.subarray(valueStart, valueEnd), file);
   }
 
-  #put(key: Uint8Array, stored: Uint8Array, file: string): void {
+  /** The stored row that is `rows` from `start` to `end`. */
+  #put(row: RowKey, rows: Uint8Array, start: number, end: number): void {
     const buffer = this.#buffer;
-    const row = this.#addresses.select(key, file);
-    const header = checkRowHeader(stored);
-    const bytes = stored.length - 1;
+    const header = checkRowHeaderByte(rows[start]!);
+    const bytes = end - start - 1;
     const reference = buffer.reserve(row, header, bytes, bytes, false);
-    copyBytes(stored, 1, stored.length, buffer.u8, buffer.valueOffset(reference));
+    copyBytes(rows, start + 1, end, buffer.u8, buffer.valueOffset(reference));
+  }
+
+  #putRow(key: Uint8Array, stored: Uint8Array, file: string): void {
+    this.#put(this.#addresses.select(key, file), stored, 0, stored.length);
   }
 
   #append(key: Uint8Array, elements: Uint8Array, file: string): void {
@@ -98,8 +113,8 @@ export class LogReplay {
     const changeNumber = this.#changeNumberBase + buffer.ledger.active;
     const root = isRemoved ? undefined : this.#storedRow(reference);
     const merged = mergeAppends(root, [{ changeNumber, elements }]);
-    this.#put(key, merged.root, file);
-    for (const chunk of merged.chunks) this.#put(listChunkKey(key, chunk.index), chunk.row, file);
+    this.#putRow(key, merged.root, file);
+    for (const chunk of merged.chunks) this.#putRow(listChunkKey(key, chunk.index), chunk.row, file);
   }
 
   #appendBlind(key: Uint8Array, elements: Uint8Array, file: string): void {

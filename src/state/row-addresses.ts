@@ -15,6 +15,7 @@ import {
 } from "../format/key-codec.ts";
 import { ROW_KEY_BYTES_MAX } from "../format/row-record.ts";
 import { RowKind, checkRowHeader } from "../format/row-value.ts";
+import { copyBytes } from "../memory/copy-bytes.ts";
 import { RowKey } from "../memory/row-key.ts";
 import { nodeHash, rootHash, namespaceHash } from "./row-address.ts";
 
@@ -28,6 +29,7 @@ export class RowAddresses {
   private readonly _row: RowKey = new RowKey();
   private _stateId = -1;
   private _stateHasNamespaces = false;
+  private _stateIsOfNumbers = false;
   private readonly _numberStates: ReadonlySet<number>;
   private readonly _integerStates: ReadonlySet<number>;
   /** Of the key of the row that was selected last: what its key group is computed from. */
@@ -44,18 +46,25 @@ export class RowAddresses {
 
   /** The row of a stored key; valid until the next call. `file` is for errors. */
   select(key: Uint8Array, file: string): RowKey {
-    if (key.length < ROW_KEY_PREFIX_BYTES || key.length > ROW_KEY_BYTES_MAX) {
+    return this.selectAt(key, 0, key.length, file);
+  }
+
+  /** As `select`, of the key that is `bytes` from `start` to `end`. Allocates nothing for most keys. */
+  selectAt(bytes: Uint8Array, start: number, end: number, file: string): RowKey {
+    const length = end - start;
+    if (length < ROW_KEY_PREFIX_BYTES || length > ROW_KEY_BYTES_MAX) {
       throw new CorruptionError("a row key has an impossible length", file, 0);
     }
+    const row = this._row;
+    copyBytes(bytes, start, end, row.u8, 0);
+    row.length = length;
+    row.pad();
+    const key = row.view();
     const group = key[0]! * 256 + key[1]!;
     if (group < this._keyGroups.first || group > this._keyGroups.last) {
       throw new CorruptionError("a row is of a key group that is not owned", file, 0);
     }
     const stateId = this._stateIdOf(key, file);
-    const row = this._row;
-    row.u8.set(key);
-    row.length = key.length;
-    row.pad();
     const keyEnd = skipKey(key, KEY_TAG_OFFSET);
     const tag = key[KEY_TAG_OFFSET]!;
     const isPlain = keyEnd === key.length && key[PART_OFFSET] === RowPart.root;
@@ -76,7 +85,7 @@ export class RowAddresses {
    * write buffer where they are, whatever their length.
    */
   checkRow(stored: Uint8Array, file: string): void {
-    if (!this._numberStates.has(this._stateId)) return;
+    if (!this._stateIsOfNumbers) return;
     const kind = checkRowHeader(stored);
     const view = new DataView(stored.buffer, stored.byteOffset, stored.byteLength);
     const isNumber =
@@ -85,6 +94,11 @@ export class RowAddresses {
       (!this._integerStates.has(this._stateId) || isSafe(view));
     if (isNumber) return;
     throw new CorruptionError("a row of numbers is no number", file, 0);
+  }
+
+  /** As `checkRow`, of the row that is `bytes` from `start` to `end`. */
+  checkRowAt(bytes: Uint8Array, start: number, end: number, file: string): void {
+    if (this._stateIsOfNumbers) this.checkRow(bytes.subarray(start, end), file);
   }
 
   /** Rows come state by state: the last one is kept. */
@@ -98,6 +112,7 @@ export class RowAddresses {
     }
     this._stateId = id;
     this._stateHasNamespaces = hasNamespaces;
+    this._stateIsOfNumbers = this._numberStates.has(id);
     return id;
   }
 
