@@ -114,7 +114,8 @@ export class LogReplay {
     const root = isRemoved ? undefined : this.#storedRow(reference);
     const merged = mergeAppends(root, [{ changeNumber, elements }]);
     this.#putRow(key, merged.root, file);
-    for (const chunk of merged.chunks) this.#putRow(listChunkKey(key, chunk.index), chunk.row, file);
+    for (const chunk of merged.chunks)
+      this.#putRow(listChunkKey(key, chunk.index), chunk.row, file);
   }
 
   #appendBlind(key: Uint8Array, elements: Uint8Array, file: string): void {

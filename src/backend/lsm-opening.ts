@@ -8,6 +8,7 @@ import type { WriteBuffer } from "../memory/write-buffer.ts";
 import { KeyContext } from "../state/key-context.ts";
 import { BackgroundVerification } from "./background-verification.ts";
 import type { BackendStatus } from "./backend-status.ts";
+import { EarlyTarget } from "./early-replay.ts";
 import {
   type RestoredPartLog,
   openChangelogTier,
@@ -53,16 +54,36 @@ export interface LsmOpening {
   readonly loadRows: (parts: readonly RestorePart[], target: RowsTarget) => Promise<void>;
 }
 
-export function openLsmTier(parts: LsmOpening): Promise<Tier> {
-  return new LsmAssembly(parts).open();
+export async function openLsmTier(parts: LsmOpening): Promise<Tier> {
+  const assembly = new LsmAssembly(parts);
+  try {
+    return await assembly.open();
+  } catch (cause) {
+    await assembly.stop();
+    throw cause;
+  }
+}
+
+/** Replay of the logs, from before there is a tier. */
+interface Replay {
+  readonly target: EarlyTarget;
+  /** How fast, if that could be told. */
+  readonly rate: Promise<number | undefined>;
 }
 
 class LsmAssembly {
   readonly #parts: LsmOpening;
   #logDirectory: string | undefined = undefined;
+  #replay: Replay | undefined = undefined;
 
   constructor(parts: LsmOpening) {
     this.#parts = parts;
+  }
+
+  /** It has failed: nothing is put into the buffer any more. */
+  async stop(): Promise<void> {
+    this.#replay?.target.stop();
+    await this.#replay?.rate.catch(() => undefined); // Told by what failed first.
   }
 
   async open(): Promise<Tier> {
@@ -76,14 +97,22 @@ class LsmAssembly {
     const { fileSystem } = this.#parts.host.environment;
     this.#parts.undo.add(() => removeDirectory(fileSystem, directory));
     const plan = planRestore(this.#parts.source?.parts ?? [], this.#parts.options.keyGroups.max);
-    // Ahead only where nothing else takes long: before damage is found it would be started in vain.
-    const isQuick = this.#parts.options.restoreVerification === "behind";
-    const thread = isQuick
-      ? spawnThread(this.#parts.host.environment, this.#parts.undo)
-      : undefined;
+    const thread = spawnThread(this.#parts.host.environment, this.#parts.undo); // Starts meanwhile.
     this.#beginAppender();
-    const logs = this.#openLogs();
-    logs.catch(() => undefined); // Told when it is replayed, unless something else fails before.
+    const lower: { store?: LsmStore; sealed?: (boundary: number) => void } = {};
+    let sealedEarly = 0;
+    const isNew = plan.made.length + plan.linked.length === 0;
+    const cold: ColdTier = {
+      get isEmpty() {
+        return isNew && buffer.ledger.requested === 0;
+      },
+      getSync: (key) => lower.store!.getSync(key),
+    };
+    const buffer = this.#parts.makeBuffer(cold, (boundary) => {
+      if (lower.sealed === undefined) sealedEarly = boundary;
+      else lower.sealed(boundary);
+    });
+    const replay = this.#beginReplay(buffer, plan);
     const restored = await this.#buildDatabase(directory, plan, lsm.blockSizeBytes); //# fail point: open.database-built
     const store = await LsmStore.open({
       environment: this.#parts.host.environment,
@@ -92,22 +121,10 @@ class LsmAssembly {
       arena: chunks.arena,
       thread,
     });
+    lower.store = store;
     this.#parts.undo.add(() => store.close());
     const isBehind = restored !== undefined && restored.unverified.length > 0;
     const verification = isBehind ? this.#verifyBehind(restored) : undefined;
-    let tier: LsmTier | undefined;
-    let changelog: ChangelogTier | undefined;
-    const isNew = restored === undefined;
-    const cold: ColdTier = {
-      get isEmpty() {
-        return isNew && buffer.ledger.requested === 0;
-      },
-      getSync: (key) => store.getSync(key),
-    };
-    const buffer = this.#parts.makeBuffer(cold, (boundary) => {
-      if (changelog === undefined) tier?.drains.sealed(boundary);
-      else changelog.sealed(boundary);
-    });
     const tierOptions = {
       ...this.#parts.common(buffer),
       store,
@@ -116,22 +133,33 @@ class LsmAssembly {
       verification,
       ...this.#ofOthers(),
     } satisfies LsmTierOptions;
-    tier = new LsmTier(tierOptions);
-    const opened = tier;
-    this.#parts.undo.add(() => opened.close());
-    if (this.#parts.options.policy === "changelog") {
-      const parts = {
-        options: this.#parts.options,
-        host: this.#parts.host,
-        status: this.#parts.status,
-      };
-      changelog = await openChangelogTier({ ...parts, lsm: tier, tier: tierOptions, shareBytes });
-      const begun = changelog;
-      this.#parts.undo.add(() => begun.close());
-    }
+    const tier = new LsmTier(tierOptions);
+    this.#parts.undo.add(() => tier.close());
+    const changelog = await this.#openChangelog(tier, tierOptions);
+    lower.sealed = (boundary) => {
+      if (changelog === undefined) tier.drains.sealed(boundary);
+      else changelog.sealed(boundary);
+    };
+    if (sealedEarly > 0) lower.sealed(sealedEarly);
     await this.#parts.loadRows(plan.loaded, tierTarget(buffer, tier)); //# fail point: open.rows-loaded
-    await this.#replay(await logs, tierTarget(buffer, tier), changelog, restored); //# fail point: open.log-replayed
+    replay.target.attach(tierTarget(buffer, tier));
+    await this.#finishReplay(replay, changelog, restored); //# fail point: open.log-replayed
     return changelog ?? tier;
+  }
+
+  async #openChangelog(tier: LsmTier, of: LsmTierOptions): Promise<ChangelogTier | undefined> {
+    const { options, host, status, shareBytes, undo } = this.#parts;
+    if (options.policy !== "changelog") return undefined;
+    const changelog = await openChangelogTier({
+      options,
+      host,
+      status,
+      lsm: tier,
+      tier: of,
+      shareBytes,
+    });
+    undo.add(() => changelog.close());
+    return changelog;
   }
 
   /** Its thread starts while the database is built: the tier takes the same one. */
@@ -171,17 +199,32 @@ class LsmAssembly {
     return opened;
   }
 
-  async #replay(
-    logs: readonly RestoredPartLog[],
-    target: RowsTarget,
+  /** Verifies the logs, and replays them as far as there is room, while the base is verified. */
+  #beginReplay(buffer: WriteBuffer, { loaded }: RestorePlan): Replay {
+    const { options, changeNumberBase } = this.#parts;
+    const { clock, timers } = this.#parts.host.environment;
+    const logs = this.#openLogs();
+    const target = new EarlyTarget({ buffer, clock, timers });
+    const rate = (async () => {
+      const opened = await logs;
+      if (loaded.length > 0) await target.attached; // Changes go over what is loaded.
+      return replayLogs(opened, target, options, changeNumberBase); //# fail point: open.changes-applied
+    })();
+    rate.catch(() => undefined); // Told when it is awaited, unless something else fails before.
+    this.#replay = { target, rate };
+    return this.#replay;
+  }
+
+  async #finishReplay(
+    { target, rate }: Replay,
     changelog: ChangelogTier | undefined,
     restored: RestoredDatabase | undefined,
   ): Promise<void> {
-    const { source, options, host, changeNumberBase } = this.#parts;
-    const rate = await replayLogs(logs, target, options, changeNumberBase); //# fail point: open.changes-applied
+    const { source, options, host } = this.#parts;
+    const replayed = await rate;
     const directory = this.#logDirectory;
     if (directory !== undefined) await removeDirectory(host.environment.fileSystem, directory);
-    if (rate !== undefined) changelog?.replayedAt(rate);
+    if (replayed !== undefined) changelog?.replayedAt(replayed);
     const log = resumableLog(options, source, restored);
     if (log !== undefined) changelog?.resume(log, target.buffer.seal());
   }

@@ -1,18 +1,20 @@
 // Decodes the frames of a chain in the worker pool, a few tasks ahead of who takes them.
-//   A1. At most `pool.threads` + 1 answers are under way or waiting, each of at most 8 MiB.
+//   A1. At most twice `pool.threads` answers are under way or waiting, each of at most 2 MiB.
 //   A2. Rows of a batch are counted: a frame that is not there is noticed.
 import { setMaxListeners } from "node:events";
 import { assert } from "../common/assert.ts";
 import { CorruptionError } from "../errors.ts";
-import { CHANGES_RAW_BYTES_MAX, FRAME_NUMBERS } from "../workers/segment-tasks.ts";
+import { FRAME_NUMBERS } from "../workers/segment-tasks.ts";
 import type { WorkerTasks } from "../workers/tasks.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import type { ChainBatch, LogChain, VerifiedSegment } from "./log-chain.ts";
 
 /** Stored bytes between two frames of a task, which are read and not used. */
 const GAP_BYTES_MAX = 65_536;
+/** Raw bytes of a task, unless one frame has more: little enough to stay in a core's cache. */
+const TASK_RAW_BYTES = 2_097_152;
 /** Stored bytes that a task reads, gaps included. */
-const SPAN_BYTES_MAX = CHANGES_RAW_BYTES_MAX + 1_048_576;
+const SPAN_BYTES_MAX = TASK_RAW_BYTES + 1_048_576;
 /** Frames of a task: their numbers are copied. */
 const FRAMES_PER_TASK_MAX = 65_536;
 
@@ -53,7 +55,7 @@ export async function* decodeChain(
   const count = new RowCount();
   try {
     for (;;) {
-      while (ahead.length <= pool.threads) {
+      while (ahead.length < pool.threads * 2) {
         const { value: task } = tasks.next();
         if (task === undefined) break;
         const answer = submit(task, chain, pool, stop.signal);
@@ -143,7 +145,7 @@ function* planTasks({ batches }: LogChain): Generator<DecodeTask, undefined> {
         of.length === 0 ||
         (of[0]!.segment === batch.segment &&
           of.length < FRAMES_PER_TASK_MAX &&
-          rawBytes + raw <= CHANGES_RAW_BYTES_MAX &&
+          rawBytes + raw <= TASK_RAW_BYTES &&
           offset + lengthBytes - numbers[0]! <= SPAN_BYTES_MAX &&
           offset - endOf(numbers) <= GAP_BYTES_MAX);
       if (!isNext) yield take();

@@ -44,12 +44,11 @@ export interface WantedRows {
   readonly rowCount: number;
 }
 
-const keyTags: ReadonlySet<number> = new Set(Object.values(KeyTag));
-
 export class ChangeCheck {
   readonly #claims: ChangeClaims;
   readonly #stateIds: ReadonlySet<number>;
   readonly #listStateIds: ReadonlySet<number>;
+  #knownStateId = -1;
 
   constructor(claims: ChangeClaims) {
     this.#claims = claims;
@@ -114,20 +113,26 @@ export class ChangeCheck {
     for (let at = 0; at < elements.length;) at = listElementEnd(elements, at);
   }
 
+  /** Rows of one state mostly follow each other. */
+  #know(stateId: number): void {
+    if (!this.#stateIds.has(stateId)) {
+      refuse("a change is of a state that the metadata does not name");
+    }
+    this.#knownStateId = stateId;
+  }
+
   /** C2. The state's id. */
   #checkKey(rows: Uint8Array, group: number, keyStart: number, keyEnd: number): number {
     const part = rows[keyStart + PART_OFFSET]!;
     const tag = rows[keyStart + KEY_TAG_OFFSET]!;
-    if (part > RowPart.node || !keyTags.has(tag)) {
+    if (part > RowPart.node || !isKeyTag(tag)) {
       const found = `part ${part}, tag ${tag}`;
       throw new UnsupportedFormatError("row key", `a key of ${found}`, "the keys of version 1");
     }
     const at = keyStart + STATE_ID_OFFSET;
     const low = (rows[at + 1]! << 16) | (rows[at + 2]! << 8) | rows[at + 3]!;
     const stateId = rows[at]! * 0x100_0000 + low;
-    if (!this.#stateIds.has(stateId)) {
-      refuse("a change is of a state that the metadata does not name");
-    }
+    if (stateId !== this.#knownStateId) this.#know(stateId);
     const payloadEnd = skipKey(rows, keyStart + KEY_TAG_OFFSET);
     if (payloadEnd > keyEnd) refuse("a key is cut or malformed");
     const hash = murmurRange(tag, rows, keyStart + ROW_KEY_PREFIX_BYTES, payloadEnd);
@@ -136,6 +141,13 @@ export class ChangeCheck {
     }
     return stateId;
   }
+}
+
+/** Of an integer; a Set would take longer than the rest of a check. */
+function isKeyTag(tag: number): boolean {
+  return (
+    tag === KeyTag.number || tag === KeyTag.bigint || tag === KeyTag.string || tag === KeyTag.bytes
+  );
 }
 
 function refuse(message: string): never {

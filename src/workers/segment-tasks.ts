@@ -118,6 +118,21 @@ class FoundBatches {
   }
 }
 
+/** Kept between tasks of the thread; taken while one uses it, since on the main thread several run at a time. */
+let spareStored: Uint8Array | undefined;
+
+async function readStored(
+  path: string,
+  start: number,
+  length: number,
+  context: TaskContext,
+): Promise<Uint8Array> {
+  const spare = spareStored;
+  spareStored = undefined;
+  const into = spare !== undefined && spare.length >= length ? spare : new Uint8Array(length);
+  return reading(path, context, (opened) => opened.read(start, length, into), "read");
+}
+
 export async function decodeChanges(
   request: WorkerTasks["decodeChanges"]["request"],
   context: TaskContext,
@@ -128,7 +143,7 @@ export async function decodeChanges(
   const start = frames[0]!;
   const last = (count - 1) * FRAME_NUMBERS;
   const length = frames[last]! + frames[last + 1]! - start;
-  const stored = await reading(path, context, (opened) => opened.read(start, length), "read");
+  const stored = await readStored(path, start, length, context);
   if (stored.length < length) throw tooShort(start + stored.length, start + length, file);
   const tools = await context.tools();
   const check = new ChangeCheck(request);
@@ -155,6 +170,7 @@ export async function decodeChanges(
     lengths[index] = part.end - part.start;
     rowCounts[index] = part.rowCount;
   }
+  spareStored = new Uint8Array(stored.buffer);
   // A view of more bytes than it shows would be copied with all of them.
   return { bytes: used === rawBytes ? bytes : bytes.slice(0, used), lengths, rowCounts };
 }

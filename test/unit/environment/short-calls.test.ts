@@ -7,10 +7,10 @@ import { NodeFileSystem } from "../../../src/environment/node-file-system.ts";
 import { shortCallsOf, shortNodeCalls } from "../../../src/environment/short-calls.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 
-/** A clock that stands still unless it is moved, and how each of `count` calls went. */
+/** Calls with a clock that stands still, or moves each time that somebody looks at it. */
 function subject(): {
   readonly pass: (ms: number) => void;
-  /** Whether the next look at a file blocks: whether it is over before the event loop turns. */
+  /** Whether the next look at a file blocks: whether it is over without a turn of the event loop. */
   readonly blocks: () => Promise<boolean>;
 } {
   const path = join(temporaryDirectory(), "a");
@@ -18,17 +18,14 @@ function subject(): {
   let [now, perCall] = [1000, 0];
   const calls = shortNodeCalls(() => (now += perCall));
   const blocks = async (): Promise<boolean> => {
-    let hasTurned = false;
-    const turn = new Promise<void>((resolve) => {
-      setImmediate(() => {
-        hasTurned = true;
-        resolve();
-      });
+    let isOver = false;
+    const call = calls.lstat(path).then(() => {
+      isOver = true;
     });
-    await calls.lstat(path);
-    const isOver = !hasTurned;
-    await turn;
-    return isOver;
+    for (let step = 0; step < 20; step++) await Promise.resolve(); // No turn of the event loop.
+    const hasBlocked = isOver;
+    await call;
+    return hasBlocked;
   };
   return {
     pass: (ms) => {
