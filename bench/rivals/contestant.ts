@@ -22,7 +22,13 @@ interface Answer {
 }
 
 const lastErrorLines = 30;
+/** No call takes as long; a rival that waits for ever must not take the others with it. */
+const answerMsMax = 900_000;
 const closeMs = 30_000;
+
+/** One that waits for itself does not notice that its standard input has ended. */
+const running = new Set<ChildProcess>();
+process.once("exit", () => running.forEach((child) => child.kill("SIGKILL")));
 
 /** Lines of JSON: {"op":…} on its standard input, {"value":…} or {"error":…} on its output. */
 export class LineChild implements Contestant {
@@ -32,6 +38,8 @@ export class LineChild implements Contestant {
 
   constructor({ file, arguments: given, directory }: Command) {
     this.#process = spawn(file, [...given], { cwd: directory, stdio: ["pipe", "pipe", "pipe"] });
+    running.add(this.#process);
+    this.#process.on("exit", () => running.delete(this.#process));
     createInterface({ input: this.#process.stdout! }).on("line", (line) => this.#answered(line));
     createInterface({ input: this.#process.stderr! }).on("line", (line) => {
       this.#errors.push(line);
@@ -52,7 +60,15 @@ export class LineChild implements Contestant {
       this.#waiting = { resolve, reject };
     });
     this.#process.stdin!.write(`${JSON.stringify({ op, ...fields })}\n`);
-    return (await answer) as R;
+    const timer = setTimeout(() => {
+      this.#ended(`it did not answer "${op}" within ${answerMsMax / 60_000} minutes`);
+      this.#process.kill("SIGKILL");
+    }, answerMsMax);
+    try {
+      return (await answer) as R;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async close(): Promise<void> {

@@ -87,19 +87,30 @@ export async function measureRecovery(
     progress("E9: preparing Flink RocksDB");
     await rocksdb.call("prepare");
     if (includes("merge")) await rocksdb.call("halve");
-    progress("E9: preparing Flink changelog");
-    await changelog?.call("prepare");
     for (const restore of chosen) {
-      const theirs = restore.what === "changelog" ? changelog! : rocksdb;
-      const series = await measureOne(restore, ours, theirs, isQuick ? 3 : 5);
-      print(report, keys, restore, series, prepared);
+      try {
+        const theirs = restore.what === "changelog" ? changelog! : rocksdb;
+        if (theirs === changelog) {
+          progress("E9: preparing Flink changelog");
+          await changelog.call("prepare");
+        }
+        const series = await measureOne(restore, ours, theirs, isQuick ? 3 : 5);
+        print(report, keys, restore, series, prepared);
+      } catch (error) {
+        // One that a rival does not get through leaves the others.
+        report.row(notRunRow(questionOf(restore, keys), restore.rivalName, messageOf(error)));
+      }
     }
   } catch (error) {
-    printMissing(report, keys, error instanceof Error ? error.message : String(error));
+    printMissing(report, keys, messageOf(error));
   } finally {
     await Promise.all(children.map((child) => child.close()));
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 async function enter(
