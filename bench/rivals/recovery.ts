@@ -121,10 +121,12 @@ async function enter(
 ): Promise<Contestant> {
   const own = join(directory, backend);
   await mkdir(own, { recursive: true });
+  // The changelog keeps what it has not uploaded: with 2 GB its first checkpoint waited for ever.
+  const heapMegabytes = backend === "rocksdb-changelog" ? 4096 : 2048;
   const child =
     backend === "varve"
       ? new OwnChild(new URL("./recovery.process.js", import.meta.url))
-      : new LineChild(flinkCommand({ heapMegabytes: 2048, collector: "G1", isPreTouched: false }));
+      : new LineChild(flinkCommand({ heapMegabytes, collector: "G1", isPreTouched: false }));
   children.push(child);
   const assignment: RowsAssignment = {
     subject: "rows",

@@ -74,7 +74,7 @@ describe("an early target", () => {
   });
 });
 
-const rows = 60_000;
+const rows = 36_000;
 
 /** A checkpoint of a base and a log of `rows` rows of 1,000 bytes over it. */
 async function makeCheckpoint(root: string): Promise<void> {
