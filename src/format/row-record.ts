@@ -18,6 +18,8 @@ export const CHUNK_UNITS_SHIFT = 16;
 
 export const RECORD_HEADER_BYTES = 16;
 export const RECORD_HEADER_UNITS = 2;
+/** Shortest record: its header, and a row key, which has more than eight bytes. */
+export const RECORD_BYTES_MIN = 32;
 /** Largest slack a record can state. */
 export const SLACK_BYTES_MAX = 0xffff;
 /** Largest encoded row key: user key, namespace and suffix together. */

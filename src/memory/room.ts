@@ -1,9 +1,21 @@
 // What is done with a write buffer as a whole, before and between records.
 import { InvalidArgumentError } from "../errors.ts";
+import { CHUNK_BYTES, RECORD_BYTES_MIN } from "../format/row-record.ts";
 import { checkRowHeader } from "../format/row-value.ts";
 import { cleanSparse } from "./reclaim.ts";
+import type { RowIndex } from "./row-index.ts";
 import type { RowKey } from "./row-key.ts";
 import type { WriteBuffer } from "./write-buffer.ts";
+
+/**
+ * Chunks to keep free of so many: 2 MiB, or a sixteenth; and as much as the index takes more when it
+ * doubles, if there is room for the rows that would make it double: else more would be kept for it than
+ * there is, for ever.
+ */
+export function headroomOf(chunks: number, index: RowIndex): number {
+  const mayDouble = (chunks * CHUNK_BYTES) / RECORD_BYTES_MIN >= index.limit;
+  return Math.max(4, chunks >> 4) + (mayDouble ? Math.ceil(index.bytes / CHUNK_BYTES) : 0);
+}
 
 /** Refuses a budget that leaves no room to work in. */
 export function requireRoom(buffer: WriteBuffer): void {

@@ -26,6 +26,11 @@ export class RowIndex {
     return this.slots.byteLength;
   }
 
+  /** Keys that it holds before it doubles. */
+  get limit(): number {
+    return this._limit;
+  }
+
   get isFull(): boolean {
     return this.count >= this._limit;
   }

@@ -7,7 +7,6 @@
 //   W4. A reference stays valid until `epochs` advances.
 import { assert } from "../common/assert.ts";
 import {
-  CHUNK_BYTES,
   CHUNK_UNITS,
   CHUNK_UNITS_SHIFT,
   KEY_LENGTH_MASK,
@@ -25,6 +24,7 @@ import { Epochs } from "./epochs.ts";
 import type { ChunkPool } from "./chunk-pool.ts";
 import { copyBytes } from "./copy-bytes.ts";
 import { cleanSparse, recycleOldest } from "./reclaim.ts";
+import { headroomOf } from "./room.ts";
 import type { RowKey } from "./row-key.ts";
 import { RowIndex, findRow } from "./row-index.ts";
 
@@ -371,12 +371,9 @@ export class WriteBuffer {
     this.updatePressure();
   }
 
-  /**
-   * Chunks kept free for the record under way: 2 MiB, or a sixteenth of the quota; and as much as
-   * the index takes more when it doubles.
-   */
+  /** Chunks kept free for the record under way. */
   get headroomChunks(): number {
-    return Math.max(4, this.pool.quota >> 4) + Math.ceil(this.index.bytes / CHUNK_BYTES);
+    return headroomOf(this.pool.quota, this.index);
   }
 
   /** From now on every key has to be attended to: the backend serves no more. */
