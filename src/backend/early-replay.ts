@@ -1,19 +1,22 @@
 // Where logs are replayed to from before there is anything below the write buffer: while the base is
 // still being verified, since both want a core and neither needs the other.
-//   E1. Until the tier is there nothing can make room: no frame is begun that the buffer could not
-//       take besides its headroom.
+//   E1. Until the tier is there nothing can make room: no frame is begun that could take so much that
+//       the buffer is pressed, its index grown.
 //   E2. Meanwhile the event loop has its turns: in them the pool gets its next tasks.
 //   E3. After `stop` no row is put in.
 import type { Clock, Timers } from "../api/environment.ts";
 import { assert } from "../common/assert.ts";
 import { ClosedError } from "../errors.ts";
+import { CHANGE_BYTES_MIN } from "../format/changelog-rows.ts";
 import { FRAME_RAW_BYTES_MAX } from "../format/frame.ts";
 import { CHUNK_BYTES } from "../format/row-record.ts";
+import { headroomOf } from "../memory/room.ts";
 import type { WriteBuffer } from "../memory/write-buffer.ts";
 import type { RowsTarget } from "./row-restore.ts";
 
 /** A record takes at most four times the bytes of its change; and the chunks that are begun and ended. */
 const FRAME_CHUNKS = (4 * FRAME_RAW_BYTES_MAX) / CHUNK_BYTES + 2;
+const FRAME_ROWS_MAX = Math.floor(FRAME_RAW_BYTES_MAX / CHANGE_BYTES_MIN);
 const TURN_MS = 1;
 
 export interface EarlyTargetOptions {
@@ -65,7 +68,7 @@ export class EarlyTarget implements RowsTarget {
   }
 
   async #settleEarly(): Promise<void> {
-    if (!this.#hasRoom) return this.attached;
+    if (!this.#hasRoom()) return this.attached;
     const { clock, timers } = this.#options;
     if (clock.monotonicMs() - this.#turnMs < TURN_MS) return;
     await timers.yieldTurn(); // E2
@@ -73,10 +76,16 @@ export class EarlyTarget implements RowsTarget {
   }
 
   /** E1 */
-  get #hasRoom(): boolean {
-    const { pool, ledger, headroomChunks } = this.#options.buffer;
+  #hasRoom(): boolean {
+    const { buffer } = this.#options;
+    buffer.updatePressure(); // Others of the budget may have come or gone.
+    if (buffer.isPressed) return false;
+    const { pool, ledger, index } = buffer;
+    const indexBytes = index.bytesFor(index.count + FRAME_ROWS_MAX);
+    const growth = Math.ceil((indexBytes - index.bytes) / CHUNK_BYTES);
     const own = pool.quota - ledger.undrainedCount;
     const free = Math.floor((pool.capacityBytes - pool.usedBytes) / CHUNK_BYTES);
-    return Math.min(own, free) >= headroomChunks + FRAME_CHUNKS;
+    const headroom = headroomOf(pool.quota, { bytes: indexBytes, limit: 0 });
+    return Math.min(own, free) - growth >= headroom + FRAME_CHUNKS;
   }
 }

@@ -12,7 +12,7 @@ import type { WriteBuffer } from "./write-buffer.ts";
  * doubles, if there is room for the rows that would make it double: else more would be kept for it than
  * there is, for ever.
  */
-export function headroomOf(chunks: number, index: RowIndex): number {
+export function headroomOf(chunks: number, index: Pick<RowIndex, "bytes" | "limit">): number {
   const mayDouble = (chunks * CHUNK_BYTES) / RECORD_BYTES_MIN >= index.limit;
   return Math.max(4, chunks >> 4) + (mayDouble ? Math.ceil(index.bytes / CHUNK_BYTES) : 0);
 }

@@ -31,6 +31,13 @@ export class RowIndex {
     return this._limit;
   }
 
+  /** How long it is when it holds so many keys. */
+  bytesFor(keys: number): number {
+    let bytes = this.bytes;
+    for (let limit = this._limit; limit < keys; limit *= 2) bytes *= 2;
+    return bytes;
+  }
+
   get isFull(): boolean {
     return this.count >= this._limit;
   }

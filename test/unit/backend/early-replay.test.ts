@@ -14,6 +14,8 @@ import {
   openKeyedStateBackend,
   openStateHost,
 } from "../../../src/index.ts";
+import { CHANGE_BYTES_MIN } from "../../../src/format/changelog-rows.ts";
+import { FRAME_RAW_BYTES_MAX } from "../../../src/format/frame.ts";
 import { ChunkPool } from "../../../src/memory/chunk-pool.ts";
 import { RowKey } from "../../../src/memory/row-key.ts";
 import { WriteBuffer } from "../../../src/memory/write-buffer.ts";
@@ -45,20 +47,44 @@ describe("an early target", () => {
     const target = targetOf(buffer);
     const row = new RowKey();
     row.length = 16;
-    for (let key = 1; buffer.pool.quota - buffer.ledger.undrainedCount > 14; key++) {
-      await target.settle();
-      row.words[2] = key;
-      row.hash = key;
-      buffer.reserve(row, 1, 400_000, 400_000, true); // A chunk each.
+    let settled = target.settle();
+    let chunks = 0;
+    for (; !(await isPending(settled)); settled = target.settle()) {
+      row.words[2] = ++chunks;
+      row.hash = chunks;
+      buffer.reserve(row, 1, 400_000, 400_000, true);
     }
-    const settled = target.settle();
-    assert.ok(await isPending(settled));
+    assert.ok(chunks > 10 && chunks < buffer.pool.quota - 10, `${chunks} chunks`);
     let settles = 0;
     const settle = async (): Promise<void> => void settles++;
     target.attach({ buffer, relieve: () => undefined, settle });
     await settled;
     await target.settle();
     assert.equal(settles, 2);
+  });
+
+  test("E1: is never pressed within a frame, though the index doubles in it", async () => {
+    // The shortest changes there are, as many as a frame holds: removals of keys of one byte.
+    const rowsOfFrame = Math.floor(FRAME_RAW_BYTES_MAX / CHANGE_BYTES_MIN);
+    let frames = 0;
+    for (const chunks of [12, 33, 47, 64, 70, 90, 130, 190, 250]) {
+      const buffer = bufferOf(chunks);
+      const target = targetOf(buffer);
+      const row = new RowKey();
+      row.length = 16;
+      for (let key = 1; ; frames++) {
+        const settled = target.settle();
+        if (await isPending(settled)) break;
+        for (let count = 0; count < rowsOfFrame; count++, key++) {
+          row.words[2] = key;
+          row.hash = Math.imul(key, 0x9e3779b1);
+          buffer.reserve(row, 1, 0, 0, false);
+          assert.ok(!buffer.isPressed, `${chunks} chunks, row ${key}`);
+        }
+      }
+      buffer.close();
+    }
+    assert.ok(frames > 30, `${frames} frames`);
   });
 
   test("E3: takes nothing more once it was stopped, whether it waits or not", async () => {
