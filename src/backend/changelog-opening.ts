@@ -9,12 +9,12 @@ import { TaskProgress } from "../checkpoint/task-progress.ts";
 import type { BackendStatus } from "./backend-status.ts";
 import { resolveChangelogOptions } from "./changelog-options.ts";
 import { ChangelogTier, type RestoredLog } from "./changelog-tier.ts";
+import type { EarlyTarget } from "./early-replay.ts";
 import { type LogRows, LogReplay } from "./log-replay.ts";
 import type { RestoredDatabase } from "./lsm-restore.ts";
 import type { LsmTier, LsmTierOptions } from "./lsm-tier.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { RestorePart, RestoreSource } from "./restore.ts";
-import type { RowsTarget } from "./row-restore.ts";
 import type { OpenStateHost } from "./state-host.ts";
 
 /** Shortest log whose replay is taken for a rate. */
@@ -88,7 +88,7 @@ export async function openLogs(
 /** Replays all logs. Returns bytes a ms, or undefined if there was too little to tell. */
 export async function replayLogs(
   logs: readonly RestoredPartLog[],
-  target: RowsTarget,
+  target: EarlyTarget,
   { keyGroups, environment }: ResolvedOptions,
   changeNumberBase: number,
 ): Promise<number | undefined> {
@@ -101,7 +101,7 @@ export async function replayLogs(
     await new LogReplay(target, keyGroups, changeNumberBase, handle).run(rows); //# fail point: changelog.handle-replayed
     bytes += log.logBytes;
   }
-  const ms = environment.clock.monotonicMs() - startMs;
+  const ms = environment.clock.monotonicMs() - startMs - target.waitedMs;
   // Of less it tells how long threads take to start.
   return bytes < MEASURED_BYTES_MIN ? undefined : bytes / Math.max(1, ms);
 }

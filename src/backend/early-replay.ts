@@ -4,6 +4,7 @@
 //       the buffer is pressed, its index grown.
 //   E2. Meanwhile the event loop has its turns: in them the pool gets its next tasks.
 //   E3. After `stop` no row is put in.
+//   E4. Waiting for the tier is told apart: it says nothing of how fast a log is replayed.
 import type { Clock, Timers } from "../api/environment.ts";
 import { assert } from "../common/assert.ts";
 import { ClosedError } from "../errors.ts";
@@ -29,6 +30,8 @@ export class EarlyTarget implements RowsTarget {
   readonly #options: EarlyTargetOptions;
   /** Resolves when there is a tier, or it was stopped. */
   readonly attached: Promise<void>;
+  /** So far. */
+  waitedMs = 0;
   #wake: () => void = () => undefined;
   #target: RowsTarget | undefined = undefined;
   #isStopped = false;
@@ -68,8 +71,13 @@ export class EarlyTarget implements RowsTarget {
   }
 
   async #settleEarly(): Promise<void> {
-    if (!this.#hasRoom()) return this.attached;
     const { clock, timers } = this.#options;
+    if (!this.#hasRoom()) {
+      const startMs = clock.monotonicMs();
+      await this.attached;
+      this.waitedMs += clock.monotonicMs() - startMs; // E4
+      return;
+    }
     if (clock.monotonicMs() - this.#turnMs < TURN_MS) return;
     await timers.yieldTurn(); // E2
     this.#turnMs = clock.monotonicMs();

@@ -87,6 +87,22 @@ describe("an early target", () => {
     assert.ok(frames > 30, `${frames} frames`);
   });
 
+  test("E4: tells how long it waited for the tier, which is no part of a replay's rate", async () => {
+    let now = 1000;
+    const { timers } = memoryEnvironment();
+    const clock = { monotonicMs: () => now, wallMs: () => now };
+    const buffer = bufferOf(12);
+    const target = new EarlyTarget({ buffer, clock, timers });
+    const settled = target.settle();
+    assert.ok(await isPending(settled));
+    now += 5000;
+    target.attach({ buffer, relieve: () => undefined, settle: () => Promise.resolve() });
+    await settled;
+    now += 70;
+    await target.settle();
+    assert.equal(target.waitedMs, 5000);
+  });
+
   test("E3: takes nothing more once it was stopped, whether it waits or not", async () => {
     const waiting = targetOf(bufferOf(12));
     const settled = waiting.settle();
