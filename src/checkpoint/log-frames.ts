@@ -4,17 +4,15 @@
 import { setMaxListeners } from "node:events";
 import { assert } from "../common/assert.ts";
 import { CorruptionError } from "../errors.ts";
-import { FRAME_NUMBERS } from "../workers/segment-tasks.ts";
+import { CHANGES_RAW_BYTES_MAX, FRAME_NUMBERS } from "../workers/segment-tasks.ts";
 import type { WorkerTasks } from "../workers/tasks.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import type { ChainBatch, LogChain, VerifiedSegment } from "./log-chain.ts";
 
 /** Stored bytes between two frames of a task, which are read and not used. */
 const GAP_BYTES_MAX = 65_536;
-/** Raw bytes of a task, unless one frame has more: little enough to stay in a core's cache. */
-const TASK_RAW_BYTES = 2_097_152;
 /** Stored bytes that a task reads, gaps included. */
-const SPAN_BYTES_MAX = TASK_RAW_BYTES + 1_048_576;
+const SPAN_BYTES_MAX = CHANGES_RAW_BYTES_MAX + 1_048_576;
 /** Frames of a task: their numbers are copied. */
 const FRAMES_PER_TASK_MAX = 65_536;
 
@@ -145,7 +143,7 @@ function* planTasks({ batches }: LogChain): Generator<DecodeTask, undefined> {
         of.length === 0 ||
         (of[0]!.segment === batch.segment &&
           of.length < FRAMES_PER_TASK_MAX &&
-          rawBytes + raw <= TASK_RAW_BYTES &&
+          rawBytes + raw <= CHANGES_RAW_BYTES_MAX &&
           offset + lengthBytes - numbers[0]! <= SPAN_BYTES_MAX &&
           offset - endOf(numbers) <= GAP_BYTES_MAX);
       if (!isNext) yield take();

@@ -16,8 +16,8 @@ import { reading } from "./file-tasks.ts";
 import type { TaskContext, WorkerTasks } from "./tasks.ts";
 
 const PIECE_BYTES = 524_288;
-/** Raw bytes that one "decodeChanges" is asked for. */
-export const CHANGES_RAW_BYTES_MAX: number = 8 * MIB;
+/** Raw bytes that one "decodeChanges" is asked for: few enough to stay in a core's cache. */
+export const CHANGES_RAW_BYTES_MAX: number = 2 * MIB;
 
 /** Numbers of a batch, and of a frame, in the flat answers of "verifySegment". */
 export const BATCH_NUMBERS = 8;
@@ -67,29 +67,19 @@ function faultOf(work: () => void): { readonly cause: unknown } | undefined {
   }
 }
 
-/** The first `lengthBytes` of a file; the next piece is read while one is used. */
+/** The first `lengthBytes` of a file, in pieces that are valid until the next one. */
 async function* piecesOf(
   opened: ReadableFile,
   lengthBytes: number,
   file: string,
 ): AsyncGenerator<Uint8Array> {
   if (opened.sizeBytes < lengthBytes) throw tooShort(opened.sizeBytes, lengthBytes, file);
-  let spare = new Uint8Array(PIECE_BYTES);
-  let other = new Uint8Array(PIECE_BYTES);
-  const read = (at: number): Promise<Uint8Array> =>
-    opened.read(at, Math.min(PIECE_BYTES, lengthBytes - at), spare);
-  let reading = read(0);
-  try {
-    for (let at = 0; at < lengthBytes;) {
-      const piece = await reading;
-      if (piece.length === 0) throw tooShort(at, lengthBytes, file); // Cut since it was opened.
-      at += piece.length;
-      [spare, other] = [other, spare];
-      if (at < lengthBytes) reading = read(at);
-      yield piece;
-    }
-  } finally {
-    await reading.catch(() => undefined); // Thrown above; until it ends it writes to an array.
+  const array = new Uint8Array(Math.min(PIECE_BYTES, lengthBytes));
+  for (let at = 0; at < lengthBytes;) {
+    const piece = await opened.read(at, Math.min(PIECE_BYTES, lengthBytes - at), array);
+    if (piece.length === 0) throw tooShort(at, lengthBytes, file); // Cut since it was opened.
+    at += piece.length;
+    yield piece;
   }
 }
 
@@ -118,20 +108,8 @@ class FoundBatches {
   }
 }
 
-/** Kept between tasks of the thread; taken while one uses it, since on the main thread several run at a time. */
-let spareStored: Uint8Array | undefined;
-
-async function readStored(
-  path: string,
-  start: number,
-  length: number,
-  context: TaskContext,
-): Promise<Uint8Array> {
-  const spare = spareStored;
-  spareStored = undefined;
-  const into = spare !== undefined && spare.length >= length ? spare : new Uint8Array(length);
-  return reading(path, context, (opened) => opened.read(start, length, into), "read");
-}
+/** Kept between tasks of the thread. Taken while one uses it: on the main thread several run at a time. */
+let spare: Uint8Array | undefined;
 
 export async function decodeChanges(
   request: WorkerTasks["decodeChanges"]["request"],
@@ -143,7 +121,10 @@ export async function decodeChanges(
   const start = frames[0]!;
   const last = (count - 1) * FRAME_NUMBERS;
   const length = frames[last]! + frames[last + 1]! - start;
-  const stored = await readStored(path, start, length, context);
+  const array = spare !== undefined && spare.length >= length ? spare : new Uint8Array(length);
+  spare = undefined;
+  const read = (opened: ReadableFile): Promise<Uint8Array> => opened.read(start, length, array);
+  const stored = await reading(path, context, read, "read");
   if (stored.length < length) throw tooShort(start + stored.length, start + length, file);
   const tools = await context.tools();
   const check = new ChangeCheck(request);
@@ -170,7 +151,7 @@ export async function decodeChanges(
     lengths[index] = part.end - part.start;
     rowCounts[index] = part.rowCount;
   }
-  spareStored = new Uint8Array(stored.buffer);
+  spare = array; // Nothing refers to it: the rows were copied.
   // A view of more bytes than it shows would be copied with all of them.
   return { bytes: used === rawBytes ? bytes : bytes.slice(0, used), lengths, rowCounts };
 }

@@ -209,7 +209,7 @@ export interface WorkerTasks {
       readonly frames: Uint32Array;
     };
   };
-  /** Rows of frames of a verified segment, checked, at most 8 MiB raw: those of the wanted key groups. */
+  /** Rows of frames of a verified segment, checked, at most 2 MiB raw: those of the wanted key groups. */
   readonly decodeChanges: {
     readonly request: ChangeClaims & {
       readonly path: string;
