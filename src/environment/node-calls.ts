@@ -64,11 +64,11 @@ export const blockingCalls: NodeCalls = {
   realpath: async (path) => fs.realpathSync.native(path),
 };
 
-class BlockingHandle implements NodeHandle {
-  readonly #descriptor: number;
+export class BlockingHandle implements NodeHandle {
+  protected readonly _descriptor: number;
 
   constructor(descriptor: number) {
-    this.#descriptor = descriptor;
+    this._descriptor = descriptor;
   }
 
   async write(
@@ -77,7 +77,7 @@ class BlockingHandle implements NodeHandle {
     length: number,
     position: null,
   ): Promise<{ readonly bytesWritten: number }> {
-    return { bytesWritten: fs.writeSync(this.#descriptor, bytes, offset, length, position) };
+    return { bytesWritten: fs.writeSync(this._descriptor, bytes, offset, length, position) };
   }
 
   async read(
@@ -86,26 +86,26 @@ class BlockingHandle implements NodeHandle {
     length: number,
     position: number,
   ): Promise<{ readonly bytesRead: number }> {
-    return { bytesRead: fs.readSync(this.#descriptor, into, offset, length, position) };
+    return { bytesRead: fs.readSync(this._descriptor, into, offset, length, position) };
   }
 
   async stat(): Promise<fs.Stats> {
-    return fs.fstatSync(this.#descriptor);
+    return fs.fstatSync(this._descriptor);
   }
 
   async chmod(mode: number): Promise<void> {
-    fs.fchmodSync(this.#descriptor, mode);
+    fs.fchmodSync(this._descriptor, mode);
   }
 
   async sync(): Promise<void> {
-    fs.fsyncSync(this.#descriptor);
+    fs.fsyncSync(this._descriptor);
   }
 
   async datasync(): Promise<void> {
-    fs.fdatasyncSync(this.#descriptor);
+    fs.fdatasyncSync(this._descriptor);
   }
 
   async close(): Promise<void> {
-    fs.closeSync(this.#descriptor);
+    fs.closeSync(this._descriptor);
   }
 }

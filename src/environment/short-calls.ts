@@ -9,7 +9,7 @@ import * as fs from "node:fs";
 import * as promises from "node:fs/promises";
 import { promisify } from "node:util";
 import type { FileSystem } from "../api/environment.ts";
-import { type NodeCalls, type NodeHandle, promiseCalls } from "./node-calls.ts";
+import { BlockingHandle, type NodeCalls, type NodeHandle, promiseCalls } from "./node-calls.ts";
 import { NodeFileSystem, isNodeFileSystem } from "./node-file-system.ts";
 
 const SLICE_MS = 3;
@@ -20,10 +20,7 @@ const SLOW_MS = 1;
 const CALLS_AFTER_A_SLOW_ONE = 256;
 
 const read = promisify(fs.read);
-const write = promisify(fs.write);
-const chmod = promisify(fs.fchmod);
 const sync = promisify(fs.fsync);
-const datasync = promisify(fs.fdatasync);
 
 /** When a call may block. */
 class Turns {
@@ -57,55 +54,29 @@ class Turns {
 }
 
 /** A file that was opened for reading. */
-class ShortHandle implements NodeHandle {
-  readonly #descriptor: number;
+class ShortHandle extends BlockingHandle {
   readonly #turns: Turns;
 
   constructor(descriptor: number, turns: Turns) {
-    this.#descriptor = descriptor;
+    super(descriptor);
     this.#turns = turns;
   }
 
-  read(
+  override read(
     into: Uint8Array,
     offset: number,
     length: number,
     position: number,
   ): Promise<{ readonly bytesRead: number }> {
     return this.#turns.run(
-      () => ({ bytesRead: fs.readSync(this.#descriptor, into, offset, length, position) }),
-      () => read(this.#descriptor, into, offset, length, position),
+      () => ({ bytesRead: fs.readSync(this._descriptor, into, offset, length, position) }),
+      () => read(this._descriptor, into, offset, length, position),
     );
   }
 
-  /** Of the open file: nothing to wait for. */
-  async stat(): Promise<fs.Stats> {
-    return fs.fstatSync(this.#descriptor);
-  }
-
-  async close(): Promise<void> {
-    fs.closeSync(this.#descriptor);
-  }
-
-  write(
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    position: null,
-  ): Promise<{ readonly bytesWritten: number }> {
-    return write(this.#descriptor, bytes, offset, length, position);
-  }
-
-  chmod(mode: number): Promise<void> {
-    return chmod(this.#descriptor, mode);
-  }
-
-  sync(): Promise<void> {
-    return sync(this.#descriptor);
-  }
-
-  datasync(): Promise<void> {
-    return datasync(this.#descriptor);
+  /** Never short. */
+  override sync(): Promise<void> {
+    return sync(this._descriptor);
   }
 }
 

@@ -37,15 +37,12 @@ const loaders: { readonly [N in WorkerTaskName]: () => Promise<TaskFunction<N>> 
 
 export const taskNames = Object.keys(loaders) as readonly WorkerTaskName[];
 
-/** Those that need neither hasher nor codec. */
-const withoutTools: readonly WorkerTaskName[] = ["hashFile", "verifyFile", "checkTables"];
-
 async function warmUp(
-  { tasks }: WorkerTasks["warmUp"]["request"],
+  { tasks, usesTools }: WorkerTasks["warmUp"]["request"],
   context: TaskContext,
 ): Promise<Record<never, never>> {
   await Promise.all(tasks.map((name) => loaders[name]()));
-  if (!tasks.every((name) => withoutTools.includes(name))) await context.tools();
+  if (usesTools) await context.tools();
   return {};
 }
 

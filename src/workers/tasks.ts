@@ -37,9 +37,9 @@ export interface PackedTable {
 }
 
 export interface WorkerTasks {
-  /** Loads what these tasks need. */
+  /** Loads the code of these tasks, and the tools if they use them. */
   readonly warmUp: {
-    readonly request: { readonly tasks: readonly WorkerTaskName[] };
+    readonly request: { readonly tasks: readonly WorkerTaskName[]; readonly usesTools: boolean };
     readonly response: Readonly<Record<never, never>>;
   };
   /** SHA-256 of a local file. */

@@ -23,7 +23,7 @@ export interface WorkerPoolOptions {
   readonly environment: Environment;
   /** Most threads. @defaultValue cores, at least 1 and at most 4 */
   readonly threads?: number | undefined;
-  /** Threads start at once, ready for these tasks. @defaultValue none: with the first tasks */
+  /** Threads start at once, ready for these tasks without tools. @defaultValue none: with the first tasks */
   readonly startsFor?: readonly WorkerTaskName[] | undefined;
   /** Tasks accepted beyond the running ones. @defaultValue 4 per thread */
   readonly queueLengthMax?: number | undefined;
@@ -88,7 +88,7 @@ export async function openWorkerPool(options: WorkerPoolOptions): Promise<Worker
   };
   const taskThreads = hasThreads ? startThreads(threads) : own;
   const pool = new Pool(taskThreads, threads, threads + queueLengthMax, own);
-  if (hasThreads && options.startsFor !== undefined) pool.startThreads(options.startsFor);
+  if (hasThreads && options.startsFor !== undefined) pool.startThreads(options.startsFor, false);
   return pool;
 }
 
@@ -171,14 +171,15 @@ class Pool implements WorkerPool {
     if (this.#isWarm || this.#taskThreads === this.#ownThread) return;
     this.#isWarm = true;
     void timers.delay(warmUpDelayMs).then(() => {
-      if (this.#closed === undefined) this.startThreads(taskNames);
+      if (this.#closed === undefined) this.startThreads(taskNames, true);
     });
   }
 
-  startThreads(tasks: readonly WorkerTaskName[]): void {
+  startThreads(tasks: readonly WorkerTaskName[], usesTools: boolean): void {
+    const request: WorkerTasks["warmUp"]["request"] = { tasks, usesTools };
     const starting = Array.from({ length: this.threads }, () => {
       const state = new Int32Array(new SharedArrayBuffer(4));
-      const message: TaskMessage = { name: "warmUp", request: { tasks }, state, isRepeated: false };
+      const message: TaskMessage = { name: "warmUp", request, state, isRepeated: false };
       return this.#taskThreads.run(message);
     });
     // What keeps a thread from starting is told by the first task.
