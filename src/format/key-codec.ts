@@ -103,7 +103,7 @@ export function decodeKey(bytes: Uint8Array, cursor: Cursor): Key {
     case undefined:
       throw cut(cursor.offset);
     default:
-      throw new UnsupportedFormatError("unknown key tag", String(tag), "16, 32, 48, 64");
+      throw new UnsupportedFormatError("key", `tag ${tag}`, "tags 16, 32, 48, 64");
   }
 }
 
@@ -127,7 +127,7 @@ export function skipKey(bytes: Uint8Array, offset: number): number {
     case undefined:
       throw cut(offset);
     default:
-      throw new UnsupportedFormatError("unknown key tag", String(bytes[offset]), "16, 32, 48, 64");
+      throw new UnsupportedFormatError("key", `tag ${bytes[offset]}`, "tags 16, 32, 48, 64");
   }
 }
 
