@@ -55,6 +55,13 @@ export interface MaterializationTrace {
   totalBytes?: number;
 }
 
+/** On `tracing:varve:log-merge:*`: small changelog segments put together. `error`: it is tried again later. */
+export interface LogMergeTrace {
+  /** Segments that one takes the place of. */
+  readonly parts: number;
+  uploadedBytes?: number;
+}
+
 export type ProgressTask =
   | "checkpoint"
   | "materialization"
@@ -113,6 +120,9 @@ export const drainTracing: TracingChannel<unknown, DrainTrace> = tracingChannel(
 
 export const materializationTracing: TracingChannel<unknown, MaterializationTrace> =
   tracingChannel("varve:materialization");
+
+export const logMergeTracing: TracingChannel<unknown, LogMergeTrace> =
+  tracingChannel("varve:log-merge");
 
 /** Messages are ProgressEvent. */
 export const progressChannel: Channel = channel("varve:progress");

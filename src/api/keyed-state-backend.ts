@@ -231,6 +231,9 @@ export interface ChangelogStats {
   readonly appendedBytes: number;
   /** Segment files begun. */
   readonly segments: number;
+  /** Times that small segments were put together into one, and that this failed. */
+  readonly merges: number;
+  readonly failedMerges: number;
   /** Bytes of log that a restore of the newest checkpoint would replay. */
   readonly logBytes: number;
   /** Bases made in the background, and those that failed. */

@@ -1,5 +1,5 @@
 // What a backend with policy "changelog" knows of a checkpoint under way.
-import type { ChangelogChain } from "./changelog-chain.ts";
+import type { ChangelogChain, MergedSegment } from "./changelog-chain.ts";
 import type { ConfirmedBase, MadeBase } from "./materialization.ts";
 import type { FileKeeper } from "./tier.ts";
 
@@ -13,6 +13,8 @@ export interface Attempt {
   /** The base that it names and that is not the confirmed one; set once it is known. */
   base: ConfirmedBase | undefined;
   readonly made: MadeBase | undefined;
+  /** The segment that it names in the place of others, and no confirmed checkpoint does. */
+  readonly merged: MergedSegment | undefined;
   /** Segments that it names, and those of them that no confirmed checkpoint did. */
   segments: readonly string[];
   newSegments: readonly string[];
@@ -23,7 +25,7 @@ export interface Attempt {
 
 /** Of which it is not known yet which files it names. */
 export function newAttempt(
-  known: Pick<Attempt, "chain" | "keeper" | "makesBase" | "logFrom" | "made">,
+  known: Pick<Attempt, "chain" | "keeper" | "makesBase" | "logFrom" | "made" | "merged">,
 ): Attempt {
   return {
     ...known,

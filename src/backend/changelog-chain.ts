@@ -26,12 +26,19 @@ export interface ChainOptions {
 /** A segment with batches of this backend. */
 interface ChainSegment {
   readonly id: string;
-  /** Undefined: restored, and not appended to. */
+  /** Undefined: restored or merged, and not appended to. */
   readonly segment: Segment | undefined;
-  readonly restored: SegmentHandle | undefined;
+  readonly stored: SegmentHandle | undefined;
   /** Change number of the newest batch in it, and where that ends. */
   lastChange: number;
   endBytes: number;
+}
+
+/** One segment that holds what several of a chain do, which stand together. */
+export interface MergedSegment {
+  readonly handle: SegmentHandle;
+  /** Ids, in their order. */
+  readonly parts: readonly string[];
 }
 
 /** What a checkpoint says of the log. */
@@ -76,7 +83,7 @@ export class ChangelogChain {
     this.#segments = restored.map((handle) => ({
       id: handle.id,
       segment: undefined,
-      restored: handle,
+      stored: handle,
       lastChange: change,
       endBytes: handle.lengthBytes,
     }));
@@ -146,7 +153,7 @@ export class ChangelogChain {
     let entry = this.#segments.at(-1);
     if (entry?.id !== segment.id) {
       const { id } = segment;
-      entry = { id, segment, restored: undefined, lastChange: 0, endBytes: 0 };
+      entry = { id, segment, stored: undefined, lastChange: 0, endBytes: 0 };
       this.#segments.push(entry);
     }
     assert(upToChange > entry.lastChange, "H1: batches went backwards");
@@ -202,8 +209,8 @@ export class ChangelogChain {
     if (appended > ledger.appended) ledger.markAppended(appended);
   }
 
-  /** The segments after a base, whose newest batch is `appended`. */
-  logAfter(baseChange: number, appended: Appended): LogPart {
+  /** The segments after a base, whose newest batch is `appended`; `merged` stands for its parts. */
+  logAfter(baseChange: number, appended: Appended, merged?: MergedSegment): LogPart {
     const entries = this.#segments.slice(
       0,
       this.#segments.findIndex(({ id }) => id === appended.segment.id) + 1,
@@ -212,7 +219,11 @@ export class ChangelogChain {
     for (const entry of entries) {
       const isNewest = entry.id === appended.segment.id;
       if (entry.lastChange <= baseChange && !isNewest) continue;
-      const handle = isNewest ? appended.synced : (entry.restored ?? entry.segment?.synced);
+      if (merged?.parts.includes(entry.id) === true) {
+        if (entry.id === merged.parts[0]) segments.push(merged.handle);
+        continue;
+      }
+      const handle = isNewest ? appended.synced : durable(entry);
       if (handle === undefined || (!isNewest && !isCovered(entry))) {
         this.end();
         throw givenUp();
@@ -233,6 +244,48 @@ export class ChangelogChain {
     const last = this.#segments.at(-1);
     this.#segments = this.#segments.filter((one) => one === last || one.lastChange > baseChange);
     this.#batches = this.#batches.filter(({ change }) => change > baseChange);
+  }
+
+  /**
+   * The first run of at least `countMin` and at most `countMax` segments above the base that are shorter
+   * than `bytes`, that `isKnown` accepts and that nothing is appended to; empty if there is none.
+   */
+  smallSegments(
+    baseChange: number,
+    { bytes, countMin, countMax }: { bytes: number; countMin: number; countMax: number },
+    isKnown: (id: string) => boolean,
+  ): readonly SegmentHandle[] {
+    let run: SegmentHandle[] = [];
+    for (const entry of this.#segments.slice(0, -1)) {
+      const handle = isCovered(entry) ? durable(entry) : undefined;
+      const isSmall =
+        handle !== undefined &&
+        handle.lengthBytes < bytes &&
+        entry.lastChange > baseChange &&
+        isKnown(entry.id);
+      if (isSmall) run.push(handle);
+      else if (run.length >= countMin) return run;
+      else run = [];
+      if (run.length === countMax) return run;
+    }
+    return run.length >= countMin ? run : [];
+  }
+
+  /** Whether it still has all parts of the segment: those before a base go. */
+  hasParts({ parts }: MergedSegment): boolean {
+    return parts.every((id) => this.names(id));
+  }
+
+  /** From now on the segment is named in the place of its parts. */
+  replace({ parts, handle }: MergedSegment): void {
+    const first = this.#segments.findIndex(({ id }) => id === parts[0]);
+    const replaced = this.#segments.slice(first, first + parts.length);
+    const isThere = replaced.every(({ id }, index) => id === parts[index]);
+    assert(first >= 0 && isThere && replaced.length === parts.length, "H1: merged parts are gone");
+    const { id, lengthBytes: endBytes } = handle;
+    const { lastChange } = replaced.at(-1)!;
+    const merged = { id, segment: undefined, stored: handle, lastChange, endBytes };
+    this.#segments.splice(first, parts.length, merged);
   }
 
   names(id: string): boolean {
@@ -265,9 +318,13 @@ export class ChangelogChain {
   }
 }
 
+function durable({ stored, segment }: ChainSegment): SegmentHandle | undefined {
+  return stored ?? segment?.synced;
+}
+
 /** Whether what is durable of the segment holds all batches of this backend. */
-function isCovered({ restored, segment, endBytes }: ChainSegment): boolean {
-  return restored !== undefined || (segment?.synced?.lengthBytes ?? 0) >= endBytes;
+function isCovered(entry: ChainSegment): boolean {
+  return entry.stored !== undefined || (durable(entry)?.lengthBytes ?? 0) >= entry.endBytes;
 }
 
 function givenUp(): StorageError {

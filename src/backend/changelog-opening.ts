@@ -49,6 +49,8 @@ export async function openChangelogTier(opening: ChangelogOpening): Promise<Chan
     lsm,
     changelog: resolveChangelogOptions(options.changelog, shareBytes),
     writer,
+    storage: options.checkpointStorage,
+    pool: host.workers,
     exclusive: (work) => host.exclusive(work),
   });
 }

@@ -10,6 +10,12 @@ export interface ChangelogOptions {
    */
   readonly segmentBytes?: number | undefined;
   /**
+   * Small changelog segments in a row, below 256 KiB, from which on they are put together in the
+   * background: a storage that takes whole objects only has one for each checkpoint. 2 to 64.
+   * @defaultValue 16
+   */
+  readonly segmentsToMerge?: number | undefined;
+  /**
    * Changed rows are appended ahead of the checkpoint once there are so many bytes of them in memory,
    * so that little is left to write at the cut. The size grows by itself, up to an eighth of the write
    * buffer, while rows change again soon after, which would be logged twice. 512 KiB to 1 GiB.
@@ -43,6 +49,7 @@ export interface ChangelogOptions {
 
 export interface ResolvedChangelogOptions {
   readonly segmentBytes: number;
+  readonly segmentsToMerge: number;
   readonly earlyAppendBytes: number;
   readonly materializationLogBytes: number;
   readonly materializationIntervalMs: number;
@@ -52,6 +59,7 @@ export interface ResolvedChangelogOptions {
 
 const names: readonly (keyof ChangelogOptions)[] = [
   "segmentBytes",
+  "segmentsToMerge",
   "earlyAppendBytes",
   "materializationLogBytes",
   "materializationIntervalMs",
@@ -70,6 +78,7 @@ export function resolveChangelogOptions(
   const log = Math.max(8 * MIB, Math.floor(shareBytes / 2));
   return {
     segmentBytes: integer("segmentBytes", 64 * MIB, 64 * KIB, 512 * MIB),
+    segmentsToMerge: integer("segmentsToMerge", 16, 2, 64),
     earlyAppendBytes: integer("earlyAppendBytes", MIB, 512 * KIB, 1024 * MIB),
     materializationLogBytes: integer("materializationLogBytes", log, 64 * KIB, 65_536 * MIB),
     materializationIntervalMs: integer("materializationIntervalMs", 600_000, 100, 604_800_000),

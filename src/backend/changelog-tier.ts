@@ -8,21 +8,15 @@
 //       appended to is never deleted.
 //   C5. A base from the background is part of one checkpoint under way at most, and is the base of
 //       others once that one is confirmed. Until then they name the one before.
-import type {
-  ChangelogStats,
-  SavepointFormat,
-  SegmentHandle,
-  SnapshotResult,
-  StateSchema,
-} from "../api/keyed-state-backend.ts";
-import type { Key } from "../api/state.ts";
+import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
+import type { ChangelogStats, SegmentHandle, SnapshotResult } from "../api/keyed-state-backend.ts";
 import type { Appended, LogWriter } from "../changelog/log-writer.ts";
-import type { FileSink } from "../checkpoint/base-writer.ts";
 import { CheckpointAbortedError, StorageError } from "../errors.ts";
 import { segmentFile } from "../format/changelog-segment.ts";
 import type { WriteBuffer } from "../memory/write-buffer.ts";
+import type { WorkerPool } from "../workers/worker-pool.ts";
 import { type Attempt, newAttempt } from "./changelog-attempt.ts";
-import { ChangelogChain } from "./changelog-chain.ts";
+import { ChangelogChain, type MergedSegment } from "./changelog-chain.ts";
 import { ChainGate } from "./chain-gate.ts";
 import { raceAbort } from "./drain-controller.ts";
 import { EarlyAppends } from "./early-appends.ts";
@@ -33,11 +27,15 @@ import {
   type MaterializationOptions,
 } from "./materialization.ts";
 import type { LsmTierOptions } from "./lsm-tier.ts";
+import { SegmentMerger } from "./segment-merger.ts";
+import { TierOver } from "./tier-over.ts";
 import type { FileKeeper, Tier, TierStats } from "./tier.ts";
 
 export interface ChangelogTierOptions
   extends MaterializationOptions, Pick<LsmTierOptions, "keyGroups" | "schemas" | "pin"> {
   readonly buffer: WriteBuffer;
+  readonly storage: CheckpointStorage;
+  readonly pool: WorkerPool;
   /** That this backend is attached to. */
   readonly writer: LogWriter;
 }
@@ -48,10 +46,10 @@ export interface RestoredLog {
   readonly segments: readonly SegmentHandle[];
 }
 
-export class ChangelogTier implements Tier {
-  readonly kind = "lsm";
+export class ChangelogTier extends TierOver implements Tier {
   readonly #options: ChangelogTierOptions;
   readonly #materialization: Materialization;
+  readonly #merger: SegmentMerger;
   readonly #early: EarlyAppends;
   /** Undefined until the first checkpoint. */
   #chain: ChangelogChain | undefined;
@@ -64,9 +62,14 @@ export class ChangelogTier implements Tier {
   readonly #past = { appends: 0, appendedRows: 0, appendedBytes: 0 };
 
   constructor(options: ChangelogTierOptions) {
+    super(options.lsm);
     this.#options = options;
     this.#early = new EarlyAppends(options.buffer, options.changelog.earlyAppendBytes);
     this.#materialization = new Materialization(options);
+    this.#merger = new SegmentMerger({
+      ...options,
+      onDamage: (chain) => chain.end(), // C3
+    });
     options.buffer.takesBlindAppends = false;
     options.lsm.drains.gate = new ChainGate(() => this.#chain);
   }
@@ -161,6 +164,7 @@ export class ChangelogTier implements Tier {
       makesBase: true,
       logFrom: changeNumberBase + boundary,
       made: undefined,
+      merged: undefined,
     });
     this.#attempts.set(checkpointId, attempt);
     this.#early.cut(boundary);
@@ -191,11 +195,12 @@ export class ChangelogTier implements Tier {
   ): Promise<SnapshotResult> {
     const { buffer, schemas, changeNumberBase } = this.#options;
     const made = this.#materialization.take(); // C5
+    const merged = made === undefined ? this.#merger.take(chain) : undefined;
     const boundary = buffer.seal();
     const appended = chain.append(boundary, true);
     this.#early.cut(boundary);
     const logFrom = (made?.base ?? confirmed).changeNumber;
-    const attempt = newAttempt({ chain, keeper, makesBase: false, logFrom, made });
+    const attempt = newAttempt({ chain, keeper, makesBase: false, logFrom, made, merged });
     this.#attempts.set(checkpointId, attempt);
     const changeNumber = changeNumberBase + boundary;
     const cut = { checkpointId, changeNumber, states: schemas() };
@@ -211,7 +216,7 @@ export class ChangelogTier implements Tier {
   ): Promise<SnapshotResult> {
     const { environment, lsm, keyGroups, discard } = this.#options;
     const { clock } = environment;
-    const { made } = attempt;
+    const { made, merged } = attempt;
     const chain = attempt.chain!;
     const startMs = clock.monotonicMs();
     try {
@@ -219,7 +224,7 @@ export class ChangelogTier implements Tier {
       const appendedMs = clock.monotonicMs() - startMs;
       await lsm.verified(signal);
       if (attempt.isGivenUp) throw new CheckpointAbortedError(cut.checkpointId, "superseded");
-      const { segments, logBytes } = chain.logAfter(base.changeNumber, appended);
+      const { segments, logBytes } = chain.logAfter(base.changeNumber, appended, merged);
       attempt.segments = segments.map(({ id }) => id);
       attempt.newSegments = attempt.segments.filter((id) => !this.#confirmedSegments.has(id));
       attempt.logBytes = logBytes;
@@ -244,11 +249,14 @@ export class ChangelogTier implements Tier {
         }),
         logged,
         isMaterializing: this.#materialization.isRunning,
-        uploadedBytes: logged.bytes + (made?.written.uploadedBytes ?? 0),
+        uploadedBytes:
+          logged.bytes + (made?.written.uploadedBytes ?? 0) + (merged?.handle.lengthBytes ?? 0),
         phases: { cutMs, appendMs, syncMs, uploadMs: 0 },
       };
     } catch (error) {
-      if (made !== undefined) discard(made.written.newFileIds); // Nobody heard of it.
+      // Nobody heard of these.
+      if (made !== undefined) discard(made.written.newFileIds);
+      if (merged !== undefined) discard([merged.handle.id]);
       throw error;
     }
   }
@@ -270,21 +278,32 @@ export class ChangelogTier implements Tier {
     if (attempt !== undefined) {
       for (const id of attempt.segments) this.#confirmedSegments.add(id);
       if (attempt.made !== undefined) lsm.adopt(attempt.made.written);
+      if (attempt.merged !== undefined) this.#adopt(attempt.merged, attempt.chain!);
       if (attempt.base !== undefined) {
         this.#base = attempt.base;
         this.#materialization.confirmed(attempt.made);
       }
       this.#logBytes = attempt.logBytes;
     }
-    for (const [id, { made }] of this.#attempts) {
+    for (const [id, { made, merged }] of this.#attempts) {
       if (id > checkpointId) continue;
       if (id < checkpointId && made !== undefined) this.#materialization.dropped(made);
+      if (id < checkpointId && merged !== undefined) this.#merger.dropped(merged);
       this.#forget(id);
     }
     this.#trim();
     // A base that is being made builds on the confirmed one, which must not change meanwhile.
     const isBaseUnderWay = [...this.#attempts.values()].some(({ makesBase }) => makesBase);
     if (!isBaseUnderWay) this.#materialization.consider(this.#logState());
+    if (this.#chain?.isWhole === true && this.#base !== undefined) {
+      const isConfirmed = (id: string): boolean => this.#confirmedSegments.has(id);
+      this.#merger.consider(this.#chain, this.#base.changeNumber, isConfirmed);
+    }
+  }
+
+  #adopt(merged: MergedSegment, chain: ChangelogChain): void {
+    this.#merger.confirmed(merged);
+    if (chain.isWhole) chain.replace(merged); // Otherwise nothing names its parts any more.
   }
 
   /** Forgets segments that neither a checkpoint under way nor one to come needs. */
@@ -312,10 +331,14 @@ export class ChangelogTier implements Tier {
     if (attempt === undefined) return;
     this.#forget(checkpointId);
     if (attempt.made !== undefined) this.#materialization.dropped(attempt.made);
-    const lost = attempt.newSegments.filter((id) => !this.#confirmedSegments.has(id));
-    if (lost.length === 0) return;
-    if (attempt.chain === this.#chain) this.#chain?.end(); // C3
+    const { merged } = attempt;
+    if (merged !== undefined) this.#merger.dropped(merged);
+    const told = attempt.newSegments.filter((id) => !this.#confirmedSegments.has(id));
+    const lost = told.filter((id) => id !== merged?.handle.id); // Its parts stay.
+    if (lost.length > 0 && attempt.chain === this.#chain) this.#chain?.end(); // C3
     if (attempt.keeper !== "store") return; // They are deleted by who was told of them.
+    if (lost.length < told.length) discard([merged!.handle.id]);
+    if (lost.length === 0) return;
     if (this.#attempts.size > 0) for (const id of lost) this.#lost.add(id);
     discard(lost);
   }
@@ -324,34 +347,6 @@ export class ChangelogTier implements Tier {
     const base = this.#base?.handle;
     const segments = this.#chain?.segmentCount ?? 0;
     return { logBytes: this.#logBytes, segments, baseBytes: base?.totalBytes ?? 0 };
-  }
-
-  beginSavepoint(
-    format: SavepointFormat,
-    sink: Promise<FileSink>,
-    signal: AbortSignal,
-  ): Promise<SnapshotResult> {
-    return this.#options.lsm.beginSavepoint(format, sink, signal);
-  }
-
-  scanKeys(schema: StateSchema, namespace: Uint8Array | undefined): AsyncIterableIterator<Key> {
-    return this.#options.lsm.scanKeys(schema, namespace);
-  }
-
-  prefetch(keys: readonly Key[]): Promise<void> {
-    return this.#options.lsm.prefetch(keys);
-  }
-
-  get needsDrain(): boolean {
-    return this.#options.lsm.needsDrain;
-  }
-
-  drained(signal: AbortSignal): Promise<void> {
-    return this.#options.lsm.drained(signal);
-  }
-
-  relieve(): void {
-    this.#options.lsm.relieve();
   }
 
   stats(): TierStats {
@@ -368,6 +363,8 @@ export class ChangelogTier implements Tier {
       appendedBytes: appendedBytes + (chain?.appendedBytes ?? 0),
       segments: this.#options.writer.segments,
       logBytes: this.#logBytes,
+      merges: this.#merger.merges,
+      failedMerges: this.#merger.failed,
       materializations: materialization.completed,
       failedMaterializations: materialization.failed,
       isMaterializing: materialization.isRunning,
@@ -378,7 +375,9 @@ export class ChangelogTier implements Tier {
   /** The LSM is closed after this, by who opened it. */
   async close(): Promise<void> {
     this.#materialization.cancel();
+    this.#merger.cancel();
     await this.#materialization.settled();
+    await this.#merger.settled();
     await this.#chain?.settled();
     await this.#options.writer.detach();
   }

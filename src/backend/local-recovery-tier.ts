@@ -1,18 +1,16 @@
 // A tier whose checkpoints' files are kept for local recovery: tells which of them are in use.
-import type { SavepointFormat, SnapshotResult, StateSchema } from "../api/keyed-state-backend.ts";
-import type { Key } from "../api/state.ts";
-import type { FileSink } from "../checkpoint/base-writer.ts";
+import type { SnapshotResult } from "../api/keyed-state-backend.ts";
 import type { LocalFiles } from "../checkpoint/local-files.ts";
+import { TierOver } from "./tier-over.ts";
 import type { FileKeeper, Tier, TierStats } from "./tier.ts";
 
-export class LocalRecoveryTier implements Tier {
-  readonly kind: Tier["kind"];
+export class LocalRecoveryTier extends TierOver implements Tier {
   readonly #tier: Tier;
   readonly #local: LocalFiles;
 
   /** The tier's storage is `local.keeping(…)`, and its `discard` tells `local`. */
   constructor(tier: Tier, local: LocalFiles) {
-    this.kind = tier.kind;
+    super(tier);
     this.#tier = tier;
     this.#local = local;
   }
@@ -24,14 +22,6 @@ export class LocalRecoveryTier implements Tier {
       this.#local.captured(checkpointId, files);
       return snapshot;
     });
-  }
-
-  beginSavepoint(
-    format: SavepointFormat,
-    sink: Promise<FileSink>,
-    signal: AbortSignal,
-  ): Promise<SnapshotResult> {
-    return this.#tier.beginSavepoint(format, sink, signal);
   }
 
   complete(checkpointId: number): void {
@@ -46,26 +36,6 @@ export class LocalRecoveryTier implements Tier {
 
   requireWhole(checkpointId: number): void {
     this.#tier.requireWhole?.(checkpointId);
-  }
-
-  scanKeys(schema: StateSchema, namespace: Uint8Array | undefined): AsyncIterableIterator<Key> {
-    return this.#tier.scanKeys(schema, namespace);
-  }
-
-  prefetch(keys: readonly Key[]): Promise<void> {
-    return this.#tier.prefetch(keys);
-  }
-
-  get needsDrain(): boolean {
-    return this.#tier.needsDrain;
-  }
-
-  drained(signal: AbortSignal): Promise<void> {
-    return this.#tier.drained(signal);
-  }
-
-  relieve(): void {
-    this.#tier.relieve();
   }
 
   stats(): TierStats {

@@ -10,12 +10,10 @@ import type { WrittenSstSet } from "../checkpoint/base-writer.ts";
 import { assert } from "../common/assert.ts";
 import { type MaterializationTrace, materializationTracing } from "../diagnostics.ts";
 import type { ResolvedChangelogOptions } from "./changelog-options.ts";
+import { BackOff } from "./back-off.ts";
 import type { BackendStatus } from "./backend-status.ts";
 import type { LsmTier } from "./lsm-tier.ts";
 
-/** First pause after a failure, and the longest. */
-const PAUSE_MS_MIN = 1000;
-const PAUSE_MS_MAX = 60_000;
 /** Segments from which on a base is due: a handle can name 4,096. */
 const SEGMENTS_MAX = 512;
 /** Assumed: hashing what a restore verifies; and replaying a log, until that was measured. */
@@ -63,8 +61,7 @@ type State =
 export class Materialization {
   readonly #options: MaterializationOptions;
   #state: State = { kind: "idle" };
-  #failuresInARow = 0;
-  #notBeforeMs = 0;
+  readonly #backOff: BackOff;
   #sinceMs: number;
   /** Of the interval, so that tasks that began together do not materialize together. */
   #jitter = 1;
@@ -75,6 +72,7 @@ export class Materialization {
 
   constructor(options: MaterializationOptions) {
     this.#options = options;
+    this.#backOff = new BackOff(options.environment.clock);
     this.#sinceMs = options.environment.clock.monotonicMs();
     this.#drawJitter();
   }
@@ -85,7 +83,7 @@ export class Materialization {
 
   /** M2 */
   get hasFailedForGood(): boolean {
-    return this.#failuresInARow > this.#options.changelog.tolerableFailedMaterializations;
+    return this.#backOff.failuresInARow > this.#options.changelog.tolerableFailedMaterializations;
   }
 
   /** What a restore would take, in ms. */
@@ -96,7 +94,7 @@ export class Materialization {
   /** Begins if it is due, and nothing is under way (M1). */
   consider(log: LogState): void {
     if (this.#state.kind !== "idle" || !this.#options.status.isOpen) return;
-    if (this.#options.environment.clock.monotonicMs() < this.#notBeforeMs) return;
+    if (this.#backOff.isPaused) return;
     const trigger = this.#triggerOf(log);
     if (trigger !== undefined) this.#begin(trigger);
   }
@@ -153,9 +151,7 @@ export class Materialization {
 
   #countFailure(): void {
     this.failed++;
-    this.#failuresInARow++;
-    const pauseMs = Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** (this.#failuresInARow - 1));
-    this.#notBeforeMs = this.#options.environment.clock.monotonicMs() + pauseMs; // M2
+    this.#backOff.failed(); // M2
   }
 
   /** The base that is made, for one checkpoint. */
@@ -168,7 +164,7 @@ export class Materialization {
 
   /** A checkpoint with a new base is confirmed: with `made`, or with one of its own. */
   confirmed(made: MadeBase | undefined): void {
-    this.#failuresInARow = 0;
+    this.#backOff.succeeded();
     this.#sinceMs = this.#options.environment.clock.monotonicMs();
     this.#drawJitter();
     if (made === undefined) {

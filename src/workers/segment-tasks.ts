@@ -9,9 +9,11 @@ import { assert } from "../common/assert.ts";
 import { MIB } from "../common/units.ts";
 import { CorruptionError } from "../errors.ts";
 import { ChangeCheck } from "../format/changelog-check.ts";
-import { SegmentWalk, readBatchFrame } from "../format/changelog-walk.ts";
+import { encodeSegmentHeader } from "../format/changelog-segment.ts";
+import { SegmentWalk, readBatchFrame, readSegmentBatches } from "../format/changelog-walk.ts";
 import type { SegmentBatch } from "../format/changelog-walk.ts";
 import type { FrameChecksum } from "../format/frame-checksum.ts";
+import { concatenate } from "../format/frame-sequence.ts";
 import { reading } from "./file-tasks.ts";
 import type { TaskContext, WorkerTasks } from "./tasks.ts";
 
@@ -106,6 +108,34 @@ class FoundBatches {
   take(): WorkerTasks["verifySegment"]["response"] {
     return { batches: Float64Array.from(this.#batches), frames: Uint32Array.from(this.#frames) };
   }
+}
+
+/** Page: docs/formats/changelog-segment.md, merged segments. */
+export async function mergeSegments(
+  { segments, keyGroups, afterChange }: WorkerTasks["mergeSegments"]["request"],
+  context: TaskContext,
+): Promise<WorkerTasks["mergeSegments"]["response"]> {
+  const { checksum } = await context.tools();
+  const parts: Uint8Array[] = [encodeSegmentHeader()];
+  let change: number | undefined;
+  for (const { bytes, sha256, file } of segments) {
+    context.checkStop();
+    if (createHash("sha256").update(bytes).digest("hex") !== sha256) {
+      throw new CorruptionError("the SHA-256 of the segment does not match", file, 0); // G1
+    }
+    for (const batch of readSegmentBatches(bytes, checksum, file)) {
+      const isOwn = batch.firstKeyGroup <= keyGroups.last && batch.lastKeyGroup >= keyGroups.first;
+      if (!isOwn || batch.upToChange <= afterChange) continue;
+      if (change !== undefined && batch.afterChange !== change) {
+        const what = `a batch has the changes after ${batch.afterChange}, where those after ${change} were to come`;
+        throw new CorruptionError(what, file, batch.offset);
+      }
+      change = batch.upToChange;
+      parts.push(bytes.subarray(batch.offset, batch.end));
+    }
+  }
+  const bytes = concatenate(parts);
+  return { bytes, sha256: createHash("sha256").update(bytes).digest("hex") };
 }
 
 /** Kept between tasks of the thread. Taken while one uses it: on the main thread several run at a time. */

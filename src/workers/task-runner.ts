@@ -28,6 +28,7 @@ const loaders: { readonly [N in WorkerTaskName]: () => Promise<TaskFunction<N>> 
   makeTable: async () => (await import("./table-maker.ts")).makeTable,
   unpackDump: async () => (await import("./dump-unpacker.ts")).unpackDump,
   verifySegment: async () => (await import("./segment-tasks.ts")).verifySegment,
+  mergeSegments: async () => (await import("./segment-tasks.ts")).mergeSegments,
   decodeChanges: async () => (await import("./segment-tasks.ts")).decodeChanges,
   encodeFrames: async () => (await import("./frame-tasks.ts")).encodeFrames,
   decodeFrames: async () => (await import("./frame-tasks.ts")).decodeFrames,

@@ -209,6 +209,24 @@ export interface WorkerTasks {
       readonly frames: Uint32Array;
     };
   };
+  /**
+   * One segment of what small ones hold for a backend: its batches above `afterChange`, in their order.
+   * CorruptionError, naming its file, for what is not whole, and where a batch is missing between others.
+   */
+  readonly mergeSegments: {
+    readonly request: {
+      readonly segments: readonly {
+        /** All that the handle names. */
+        readonly bytes: Uint8Array;
+        readonly sha256: string;
+        readonly file: string;
+      }[];
+      /** Of the backend; both ends inclusive. */
+      readonly keyGroups: GroupSpan;
+      readonly afterChange: number;
+    };
+    readonly response: { readonly bytes: Uint8Array; readonly sha256: string };
+  };
   /** Rows of frames of a verified segment, checked, at most 2 MiB raw: those of the wanted key groups. */
   readonly decodeChanges: {
     readonly request: ChangeClaims & {

@@ -4,11 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "vitest";
 import { fileSystemStorage } from "../../src/index.ts";
-import type {
-  ChangelogOptions,
-  CheckpointStorage,
-  KeyedStateBackendOptions,
-} from "../../src/index.ts";
+import type { ChangelogOptions, KeyedStateBackendOptions } from "../../src/index.ts";
 import {
   madeBase,
   open,
@@ -19,6 +15,7 @@ import {
   write,
 } from "../support/changelog-backends.ts";
 import { failingFiles } from "../support/failing-files.ts";
+import { wholeObjects } from "../support/whole-objects.ts";
 
 describe("a changelog checkpoint", () => {
   test("is a base, and after that only the log, in one segment", async () => {
@@ -125,15 +122,7 @@ describe("a changelog checkpoint", () => {
   });
 
   test("is an object of its own where the storage has no files that grow", async () => {
-    const storage = fileSystemStorage(join(root, "objects"));
-    const objects = new Proxy(storage, {
-      get(target, name) {
-        if (name === "pathForAppending") return undefined;
-        const value: unknown = Reflect.get(target, name);
-        return typeof value === "function" ? (value.bind(target) as unknown) : value;
-      },
-    });
-    const options = { checkpointStorage: objects as CheckpointStorage };
+    const options = { checkpointStorage: wholeObjects(fileSystemStorage(join(root, "objects"))) };
     const backend = await open(options);
     for (const value of [1, 2, 3]) {
       write(backend, value);

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { type LogMergeTrace, logMergeTracing } from "../../src/diagnostics.ts";
 import { enumerateLives } from "./enumeration.ts";
 import { runLife } from "./life-run.ts";
 import type { LifeOptions, LifeResult } from "./life-run.ts";
@@ -20,7 +21,8 @@ was broken.
   --quick        fewer sequences, and letters: under a minute
   --sequences N  random lives on the memory backend, in an environment with power losses
                  (default 250; on the lsm backend, on this machine's disk, a sixteenth as many in
-                 each of the three policies, and again with another policy at every start)
+                 each of the three policies, and again with another policy at every start; every
+                 second one on a storage that takes whole objects only)
   --seed N       of the first life (default 1); life n has seed + n
 `;
 
@@ -85,6 +87,7 @@ async function live(subject: Subject, count: number, operationsMax: number): Pro
   const total = { operations: 0, checkpoints: 0, kills: 0, restores: 0, rescales: 0 };
   const violations: Record<string, number> = {};
   for (const kind of violationKinds) violations[kind] = 0;
+  mergeCount = 0;
   for (let life = 0; life < count; life++) {
     progress(`${name}: life ${life + 1} of ${count}`);
     const result = await one(subject, seed + life, operationsMax);
@@ -96,9 +99,23 @@ async function live(subject: Subject, count: number, operationsMax: number): Pro
     if (result.violations.size > 0) process.stderr.write(`${result.history.join(" ")}\n`);
   }
   const ok = Object.values(violations).every((found) => found === 0);
-  report({ check: "lifecycle", ...subject, sequences: count, ...total, violations, ok });
+  report({
+    check: "lifecycle",
+    ...subject,
+    sequences: count,
+    ...total,
+    merges: mergeCount,
+    violations,
+    ok,
+  });
   return ok;
 }
+
+/** Times that small segments were put together. */
+let mergeCount = 0;
+logMergeTracing.asyncEnd.subscribe((trace) => {
+  if ((trace as LogMergeTrace).uploadedBytes !== undefined) mergeCount++;
+});
 
 async function one(
   { backend, policy }: Subject,

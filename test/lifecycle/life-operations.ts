@@ -1,6 +1,7 @@
 // What may happen in the life of a job.
 import { CheckpointReader } from "../../src/checkpoint/checkpoint-reader.ts";
 import { auditStorage } from "../support/storage-audit.ts";
+import { pinOne, unpinOne } from "./life-pins.ts";
 import type { Life } from "./life-run.ts";
 
 type Operation = (life: Life) => Promise<void> | void;
@@ -54,8 +55,8 @@ export const operations: Readonly<Record<string, Operation>> = {
     const { checkpointId } = await new CheckpointReader(life.storage).load(number);
     await life.open(2, checkpointId);
   },
-  pin: (life) => life.pin(),
-  unpin: (life) => life.unpin(),
+  pin: pinOne,
+  unpin: unpinOne,
   clockJumps: (life) => {
     if (life.memory === undefined) return;
     const jumped = life.choose(2) === 0 ? 86_400_000 : -86_400_000;

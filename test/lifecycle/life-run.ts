@@ -1,6 +1,6 @@
 // One life of a job: a random sequence of life-cycle operations on real coordinators and backends,
 // audited after each. Nothing is asserted here: what is wrong is counted by kind.
-import { pinNumber, unpinNumber } from "../../src/checkpoint/pins.ts";
+import { unpinNumber } from "../../src/checkpoint/pins.ts";
 import { CheckpointReader } from "../../src/checkpoint/checkpoint-reader.ts";
 import { memoryEnvironment } from "../../src/environment/memory-environment.ts";
 import type { MemoryEnvironment } from "../../src/environment/memory-environment.ts";
@@ -13,8 +13,10 @@ import type {
   Environment,
 } from "../../src/index.ts";
 import { StateBackendError, StorageError } from "../../src/errors.ts";
+import { longChangelog } from "../support/busy-changelog.ts";
 import { auditStorage } from "../support/storage-audit.ts";
 import { TaskJob, modelNameOf } from "../support/task-job.ts";
+import { wholeObjects } from "../support/whole-objects.ts";
 import { endOf, never, pause } from "./endings.ts";
 import { operations } from "./life-operations.ts";
 import type { ViolationKind } from "./violations.ts";
@@ -89,6 +91,11 @@ export class Life implements LifeResult {
       options.backend === "memory" ? memoryEnvironment({ seed: options.seed }) : nodeEnvironment();
   }
 
+  /** In every second life each checkpoint of policy "changelog" is an object, and they are put together. */
+  get #isOfObjects(): boolean {
+    return this.#options.backend === "lsm" && this.#options.seed % 2 === 0;
+  }
+
   choose(count: number): number {
     return Math.floor(this.random() * count);
   }
@@ -131,15 +138,18 @@ export class Life implements LifeResult {
     const toldId = this.#toldId; // What a paused owner completes from here on fences the new one.
     const { directory, backend, policy } = this.#options;
     const root = backend === "memory" ? "" : directory;
+    const changelog = this.#isOfObjects ? longChangelog : undefined;
     this.job = await TaskJob.open(
       {
         environment: this.environment,
         backend,
         policy: policy === "any" ? policies[this.choose(policies.length)] : policy,
+        changelog,
         storagePath: `${root}/store`,
         tag: `owner ${this.#lives + 1}`,
         workPath: `${root}/work-${++this.#lives}`,
-        wrap: (storage) => faultyStorage(storage, this.faults),
+        wrap: (storage) =>
+          faultyStorage(this.#isOfObjects ? wholeObjects(storage) : storage, this.faults),
       },
       {
         taskCount,
@@ -302,34 +312,6 @@ export class Life implements LifeResult {
     Object.assign(this.faults, held);
     this.isDeclining = isDeclining;
     this.isHanging = isHanging;
-  }
-
-  async pin(): Promise<void> {
-    const { retained } = this.job.coordinator.stats();
-    const id = retained[this.choose(retained.length)];
-    if (id === undefined) return;
-    const metadata = await new CheckpointReader(this.storage).findById(id).catch(() => undefined);
-    if (metadata === undefined) return;
-    const number = metadata.completionNumber;
-    try {
-      // Half of the time as a tool does it, behind the coordinator's back.
-      if (this.choose(2) === 0) await this.job.coordinator.pin(id);
-      else await pinNumber(this.storage, number);
-    } catch (error) {
-      const isGivenUp = (error as StateBackendError).code === "VARVE_CHECKPOINT_NOT_FOUND";
-      if (!isGivenUp) throw error;
-      return;
-    }
-    this.pinned.set(number, id);
-  }
-
-  async unpin(): Promise<void> {
-    const [first] = this.pinned;
-    if (first === undefined) return;
-    const [number] = first;
-    this.faults.deletions = 0; // The tool would say so, and be called again.
-    this.pinned.delete(number);
-    await unpinNumber(this.storage, number);
   }
 
   /** Everything ends well; then two checkpoints, a new owner, and two more: one grace period. */

@@ -7,6 +7,7 @@ import {
   utf8,
 } from "../../src/index.ts";
 import type {
+  ChangelogOptions,
   CheckpointCoordinator,
   CheckpointCoordinatorOptions,
   CheckpointPolicy,
@@ -30,6 +31,8 @@ export interface TaskJobOptions {
   readonly backend: "lsm" | "memory";
   /** Of the lsm backend. @defaultValue its own */
   readonly policy?: CheckpointPolicy | undefined;
+  /** Of policy "changelog". @defaultValue busy */
+  readonly changelog?: ChangelogOptions | undefined;
   /** Directory of the checkpoints. */
   readonly storagePath: string;
   /** Directory of each task's working directory. */
@@ -119,13 +122,13 @@ export class TaskJob {
     restore: RestoreHandles = this.coordinator.restore,
     models: ReadonlyMap<string, ReadonlyMap<string, string>> = this.models,
   ): Promise<void> {
-    const { environment, backend, policy, workPath } = this.options;
+    const { environment, backend, policy, changelog = busyChangelog, workPath } = this.options;
     const tasks: Task[] = [];
     for (const [index, keyGroups] of rangesOf(taskCount).entries()) {
       const opened = await openKeyedStateBackend({
         backend,
         policy,
-        ...(policy === "changelog" ? { changelog: busyChangelog } : {}),
+        ...(policy === "changelog" ? { changelog } : {}),
         workingDirectory: `${workPath}/task-${index}`,
         checkpointStorage: this.storage,
         keyGroups,

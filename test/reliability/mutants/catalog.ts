@@ -276,6 +276,15 @@ const restoring: readonly Mutant[] = [
     6,
   ),
   mutant(
+    "merged-without-later-batches",
+    "workers/segment-tasks.ts",
+    "parts.push(bytes.subarray(batch.offset, batch.end));",
+    "if (parts.length < 3) parts.push(bytes.subarray(batch.offset, batch.end));",
+    "crash",
+    1,
+    12,
+  ),
+  mutant(
     "clipped-one-key-group-too-late",
     "workers/table-clipper.ts",
     "({ key }) => !this.#isBeforeFirst(key) && this.#isBeforeEnd(key),",

@@ -11,6 +11,7 @@ import {
   fileSystemStorage,
   openKeyedStateBackend,
 } from "../../../src/index.ts";
+import { wholeObjects } from "../../support/whole-objects.ts";
 import { JobStates, modelOf } from "./model.ts";
 import { checkOutput } from "./output.ts";
 
@@ -40,15 +41,19 @@ function say(word: string, value: number | string = ""): void {
 
 function optionsOf(start: JobStart): KeyedStateBackendOptions {
   const { root, backend, policy, localRecovery, restoreVerification } = start;
+  const storage = fileSystemStorage(join(root, "checkpoints"));
+  // In every second job each checkpoint is an object, and there are few bases: objects are put together.
+  const isOfObjects = start.seed % 2 === 0;
   const changelog = {
     segmentBytes: 64 * KIB,
+    segmentsToMerge: 2,
     earlyAppendBytes: 512 * KIB,
     materializationLogBytes: 64 * KIB,
-    materializationIntervalMs: 100,
+    materializationIntervalMs: isOfObjects ? 5000 : 100,
   };
   return {
     workingDirectory: join(root, "work"),
-    checkpointStorage: fileSystemStorage(join(root, "checkpoints")),
+    checkpointStorage: isOfObjects ? wholeObjects(storage) : storage,
     restore: "latest-or-new",
     memoryBudgetBytes: 16 * MIB,
     backend,

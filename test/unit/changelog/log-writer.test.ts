@@ -21,6 +21,7 @@ import { ChunkPool } from "../../../src/memory/chunk-pool.ts";
 import { RowKey } from "../../../src/memory/row-key.ts";
 import { WriteBuffer } from "../../../src/memory/write-buffer.ts";
 import { quickDirectory } from "../../support/subjects.ts";
+import { wholeObjects } from "../../support/whole-objects.ts";
 
 const environment = nodeEnvironment();
 const keyGroups = { max: 4, first: 0, last: 3 };
@@ -195,14 +196,7 @@ describe("a log writer", () => {
   });
 
   test("stores an object at each sync where nothing can be appended to", async () => {
-    const objects = new Proxy(storage, {
-      get(target, name) {
-        if (name === "pathForAppending") return undefined;
-        const value: unknown = Reflect.get(target, name);
-        return typeof value === "function" ? (value.bind(target) as unknown) : value;
-      },
-    });
-    await openWriter(await InlineAppender.open(environment, pool.arena), objects);
+    await openWriter(await InlineAppender.open(environment, pool.arena), wholeObjects(storage));
     const rows = new Rows();
     await writer.append(rows.cut(2), false, MIB);
     const { synced } = await writer.append(rows.cut(2), true, MIB);
