@@ -21,6 +21,8 @@ export interface ChainOptions {
   readonly segmentBytes: number;
   /** Something was appended: what waits for it may go on. */
   readonly onAppended: () => void;
+  /** A segment is durable up to here. */
+  readonly onSynced: (synced: SegmentHandle, bytes: Uint8Array | undefined) => void;
 }
 
 /** A segment with batches of this backend. */
@@ -159,6 +161,7 @@ export class ChangelogChain {
     assert(upToChange > entry.lastChange, "H1: batches went backwards");
     entry.lastChange = upToChange;
     entry.endBytes = endBytes;
+    if (appended.synced !== undefined) this.#options.onSynced(appended.synced, appended.bytes);
     this.#batches.push({ change: upToChange, lengthBytes });
     this.appends++;
     this.appendedRows += appended.rowCount;

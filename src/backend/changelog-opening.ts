@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { KeyedStateHandle, SharedFile } from "../api/keyed-state-backend.ts";
 import { startFileThread } from "../checkpoint/file-thread.ts";
 import { fileName } from "../checkpoint/layout.ts";
+import type { LocalFiles } from "../checkpoint/local-files.ts";
 import { LogReader, type OpenedLog } from "../checkpoint/log-reader.ts";
 import { TaskProgress } from "../checkpoint/task-progress.ts";
 import type { BackendStatus } from "./backend-status.ts";
@@ -26,12 +27,13 @@ export interface ChangelogOpening {
   readonly status: BackendStatus;
   readonly lsm: LsmTier;
   readonly tier: LsmTierOptions;
+  readonly local: LocalFiles | undefined;
   readonly shareBytes: number;
 }
 
 /** The tier of policy "changelog" over that of the LSM. */
 export async function openChangelogTier(opening: ChangelogOpening): Promise<ChangelogTier> {
-  const { options, host, lsm, tier, shareBytes } = opening;
+  const { options, host, lsm, tier, local, shareBytes } = opening;
   const { environment, buffer, status, keyGroups, changeNumberBase, schemas, pin, discard } = tier;
   const writer = await host.logWriter(options.checkpointStorage);
   const isOfFiles = options.checkpointStorage.pathForAppending !== undefined;
@@ -51,6 +53,7 @@ export async function openChangelogTier(opening: ChangelogOpening): Promise<Chan
     writer,
     storage: options.checkpointStorage,
     pool: host.workers,
+    local,
     exclusive: (work) => host.exclusive(work),
   });
 }
@@ -69,17 +72,19 @@ export async function openLogs(
   parts: readonly RestorePart[],
   { keyGroups, environment }: ResolvedOptions,
   { workers: pool }: OpenStateHost,
+  local: LocalFiles | undefined,
   directory: string,
 ): Promise<readonly RestoredPartLog[]> {
   const readers = new Map<string, LogReader>();
   const opened: RestoredPartLog[] = [];
-  for (const { storage, handle } of parts) {
+  for (const { storage, handle, isOwnStorage } of parts) {
     if (handle.log === undefined) continue;
     let reader = readers.get(storage.description);
     if (reader === undefined) {
       const own = join(directory, `log-${readers.size}`);
       await environment.fileSystem.makeDirectory(own);
-      reader = new LogReader({ storage, pool, environment, directory: own });
+      const atHand = isOwnStorage ? local : undefined;
+      reader = new LogReader({ storage, pool, environment, directory: own, local: atHand });
       readers.set(storage.description, reader);
     }
     opened.push({ handle, log: await reader.open(handle, keyGroups) });

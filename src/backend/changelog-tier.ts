@@ -11,6 +11,8 @@
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import type { ChangelogStats, SegmentHandle, SnapshotResult } from "../api/keyed-state-backend.ts";
 import type { Appended, LogWriter } from "../changelog/log-writer.ts";
+import { fileName } from "../checkpoint/layout.ts";
+import type { LocalFiles } from "../checkpoint/local-files.ts";
 import { CheckpointAbortedError, StorageError } from "../errors.ts";
 import { segmentFile } from "../format/changelog-segment.ts";
 import type { WriteBuffer } from "../memory/write-buffer.ts";
@@ -36,6 +38,7 @@ export interface ChangelogTierOptions
   readonly buffer: WriteBuffer;
   readonly storage: CheckpointStorage;
   readonly pool: WorkerPool;
+  readonly local: LocalFiles | undefined;
   /** That this backend is attached to. */
   readonly writer: LogWriter;
 }
@@ -104,8 +107,19 @@ export class ChangelogTier extends TierOver implements Tier {
       changeNumberBase,
       segmentBytes: changelog.segmentBytes,
       onAppended: () => lsm.drains.poll(),
+      onSynced: (synced: SegmentHandle, bytes: Uint8Array | undefined) => {
+        this.#keepHere(synced, bytes);
+      },
     };
     return new ChangelogChain(options, boundary, change, startChange, segments);
+  }
+
+  /** In the background, and never in the way of a checkpoint. */
+  #keepHere(synced: SegmentHandle, bytes: Uint8Array | undefined): void {
+    const { local, storage } = this.#options;
+    const storedPath = storage.locate?.(fileName(synced.id));
+    if (bytes !== undefined) void local?.keepSegment(synced.id, bytes);
+    else if (storedPath !== undefined) void local?.keepGrowing(synced, storedPath);
   }
 
   /** The buffer sealed a generation by its size. Called in the middle of a record: posts messages only. */

@@ -17,9 +17,7 @@ export class LocalRecoveryTier extends TierOver implements Tier {
 
   begin(checkpointId: number, keeper: FileKeeper, signal: AbortSignal): Promise<SnapshotResult> {
     return this.#tier.begin(checkpointId, keeper, signal).then((snapshot) => {
-      // Changelog segments, which grow, are not kept.
-      const files = snapshot.files.filter(({ lengthBytes }) => lengthBytes > 0);
-      this.#local.captured(checkpointId, files);
+      this.#local.captured(checkpointId, snapshot.files);
       return snapshot;
     });
   }

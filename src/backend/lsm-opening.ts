@@ -148,7 +148,7 @@ class LsmAssembly {
   }
 
   async #openChangelog(tier: LsmTier, of: LsmTierOptions): Promise<ChangelogTier | undefined> {
-    const { options, host, status, shareBytes, undo } = this.#parts;
+    const { options, host, status, local, shareBytes, undo } = this.#parts;
     if (options.policy !== "changelog") return undefined;
     const changelog = await openChangelogTier({
       options,
@@ -156,6 +156,7 @@ class LsmAssembly {
       status,
       lsm: tier,
       tier: of,
+      local,
       shareBytes,
     });
     undo.add(() => changelog.close());
@@ -184,13 +185,13 @@ class LsmAssembly {
 
   /** Verifies the logs that are restored, while the base is. */
   #openLogs(): Promise<readonly RestoredPartLog[]> {
-    const { source, options, host, directories, undo } = this.#parts;
+    const { source, options, host, local, directories, undo } = this.#parts;
     const parts = source?.parts.filter(({ handle }) => handle.log !== undefined) ?? [];
     if (parts.length === 0) return Promise.resolve([]);
     const directory = directories.newPath("fetch");
     const opened = host.environment.fileSystem
       .makeDirectory(directory)
-      .then(() => openLogs(parts, options, host, directory));
+      .then(() => openLogs(parts, options, host, local, directory));
     undo.add(async () => {
       await opened.catch(() => undefined); // Told by the opening.
       await removeDirectory(host.environment.fileSystem, directory);

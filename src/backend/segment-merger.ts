@@ -10,6 +10,7 @@ import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import type { Environment } from "../api/environment.ts";
 import type { KeyGroupRange, SegmentHandle } from "../api/keyed-state-backend.ts";
 import { fileName } from "../checkpoint/layout.ts";
+import type { LocalFiles } from "../checkpoint/local-files.ts";
 import { assert } from "../common/assert.ts";
 import { type LogMergeTrace, logMergeTracing } from "../diagnostics.ts";
 import { CorruptionError } from "../errors.ts";
@@ -30,6 +31,7 @@ const PARTS_MAX = 64;
 export interface SegmentMergerOptions {
   readonly environment: Environment;
   readonly storage: CheckpointStorage;
+  readonly local: LocalFiles | undefined;
   readonly pool: WorkerPool;
   readonly status: BackendStatus;
   readonly keyGroups: KeyGroupRange;
@@ -86,7 +88,7 @@ export class SegmentMerger {
     stop: AbortSignal,
     trace: LogMergeTrace,
   ): Promise<void> {
-    const { environment, storage, pool, status, keyGroups, discard } = this.#options;
+    const { environment, storage, local, pool, status, keyGroups, discard } = this.#options;
     const signal = AbortSignal.any([stop, status.signal]);
     const reading = Promise.all(parts.map((part) => this.#read(part)));
     const segments = await raceAbort(reading, signal); //# fail point: merge.read
@@ -103,6 +105,7 @@ export class SegmentMerger {
       discard([id]); // Also where it failed: part of it may be there.
       throw error;
     }
+    await local?.keepSegment(id, bytes);
     trace.uploadedBytes = bytes.length;
     const handle = { id, lengthBytes: bytes.length, sha256 };
     const merged = { handle, parts: parts.map((part) => part.id) };

@@ -2,7 +2,7 @@
 // only durable truth. Only names that this library makes are touched, and only under the lock.
 import { join } from "node:path";
 import type { Environment } from "../api/environment.ts";
-import { removeLocalFiles } from "../checkpoint/local-files.ts";
+import { removeLocalFiles } from "../checkpoint/local-directory.ts";
 import { typedFileError } from "../environment/typed-error.ts";
 
 const kinds = ["db-", "fetch-", "capture-", "scan-", "view-", "dump-"];

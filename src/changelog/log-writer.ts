@@ -32,6 +32,8 @@ export interface Appended {
   readonly segment: Segment;
   /** The segment up to this batch and those of its group, if they were synced. */
   readonly synced: SegmentHandle | undefined;
+  /** All of it, if it was synced and is a whole object. */
+  readonly bytes: Uint8Array | undefined;
   readonly rowCount: number;
   /** Bytes of the batch, and of the rows in it before compression. */
   readonly lengthBytes: number;
@@ -235,10 +237,10 @@ export class LogWriter {
       if (synced !== undefined) segment.synced = synced;
       for (const [index, { resolve }] of group.entries()) {
         const { rowCount, lengthBytes, rawBytes } = result.tasks[index]!;
-        const { appendMs, syncMs } = result;
+        const { appendMs, syncMs, bytes } = result;
         const endBytes = result.lengthBytes;
         const batch = { rowCount, lengthBytes, rawBytes };
-        resolve({ segment, synced, ...batch, endBytes, appendMs, syncMs });
+        resolve({ segment, synced, bytes, ...batch, endBytes, appendMs, syncMs });
       }
     } catch (error) {
       this.abandon(segment); // L3

@@ -7,24 +7,25 @@
 //       used. What differs from it is removed, and the stored one is used.
 //   L3. Keeping a file never fails a checkpoint or a restore: it is then simply not here.
 //   L4. In use are the files of the newest confirmed checkpoint, or of the restored one before that,
-//       and of attempts under way. All others go, in the background.
+//       of attempts under way, and changelog segments that the next attempt will name. All others go, in
+//       the background.
+//   L5. Of a changelog segment there may be more here than a checkpoint names, or less: what counts is
+//       the hash of what it names.
 import { join } from "node:path";
 import type { Environment } from "../api/environment.ts";
-import type { SharedFile } from "../api/keyed-state-backend.ts";
+import type { SegmentHandle, SharedFile } from "../api/keyed-state-backend.ts";
 import { publishLocalRecovery } from "../diagnostics.ts";
 import { systemCodeOf, typedFileError } from "../environment/typed-error.ts";
 import { ClosedError, CorruptionError, NoSpaceError, StateBackendError } from "../errors.ts";
-import { FILE_ID_BYTES } from "../format/file-list.ts";
-import { isHex } from "../format/hex.ts";
 import type { TableClaims } from "../format/leveldb-table-walk.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import type { Verification } from "./base-reader.ts";
 import type { FileSink } from "./base-writer.ts";
 import { FILES_PREFIX, fileName } from "./layout.ts";
 import { linkRefusals } from "./link-refusals.ts";
+import { LOCAL_FILES_NAME, isFileId } from "./local-directory.ts";
+import { LocalTails } from "./local-tails.ts";
 
-/** In the working directory. */
-export const LOCAL_FILES_NAME = "local";
 /** A file list or a small file: hashed within the time that a trip to a worker takes. */
 const SMALL_BYTES = 65_536;
 
@@ -55,7 +56,12 @@ export class LocalFiles {
   readonly #uploading = new Set<string>();
   /** Of snapshots whose checkpoint is not confirmed, by its id. */
   readonly #attempts = new Map<number, ReadonlySet<string>>();
+  /** Segments that were kept since the last snapshot, and since the one before. */
+  #young = new Set<string>();
+  #old: ReadonlySet<string> = new Set();
+  readonly #tails: LocalTails;
   #sweeps: Promise<void> = Promise.resolve();
+  #keeps: Promise<unknown> = Promise.resolve();
   #localFiles = 0;
   #rejectedFiles = 0;
   #failures = 0;
@@ -70,6 +76,7 @@ export class LocalFiles {
     this.#pool = pool;
     this.#directory = directory;
     this.#ids = new Set(ids);
+    this.#tails = new LocalTails(environment.fileSystem);
   }
 
   /** Under the lock of the working directory. StorageError, NoSpaceError. */
@@ -139,6 +146,23 @@ export class LocalFiles {
     return bytes;
   }
 
+  /**
+   * What `use` makes of the changelog segment, which it verifies; undefined if it is not here, or `use`
+   * finds that it is not what it should be. It stays where it is.
+   */
+  async takeSegment<T>(
+    id: string,
+    use: (path: string) => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T | undefined> {
+    if (!this.#ids.has(id)) return undefined;
+    let used: T | undefined;
+    await this.#attempt(id, signal, async () => {
+      used = await use(this.#pathOf(id));
+    });
+    return used;
+  }
+
   /** The file turned out to be damaged while it was in use: the next restore takes the stored one. */
   async reject(id: string, error: unknown): Promise<void> {
     if (!this.#ids.has(id)) return;
@@ -187,11 +211,37 @@ export class LocalFiles {
     await this.#keep(id, (path) => this.#write(path, bytes));
   }
 
+  /** Keeps a changelog segment that is stored as a whole object. Never rejects (L3). */
+  keepSegment(id: string, bytes: Uint8Array): Promise<void> {
+    this.#young.add(id);
+    return this.#tracked(this.#keep(id, (path) => this.#write(path, bytes)));
+  }
+
+  /** Keeps what a changelog segment has so far, which is stored as a file that grows. Never rejects (L3). */
+  keepGrowing({ id, lengthBytes }: SegmentHandle, storedPath: string): Promise<void> {
+    this.#young.add(id);
+    const kept = this.#tails.keep(id, storedPath, this.#pathOf(id), lengthBytes).then(
+      () => void this.#ids.add(id),
+      (cause: unknown) => {
+        this.#failed(id, cause);
+        return this.#remove(id);
+      },
+    );
+    return this.#tracked(kept);
+  }
+
+  #tracked(work: Promise<void>): Promise<void> {
+    this.#keeps = Promise.all([this.#keeps, work]);
+    return work;
+  }
+
   /** The snapshot has all its files. */
   captured(checkpointId: number, files: readonly SharedFile[]): void {
     const ids = new Set(files.map(({ id }) => id));
     for (const id of ids) this.#uploading.delete(id);
     this.#attempts.set(checkpointId, ids);
+    this.#old = this.#young; // Some may have been kept after the cut.
+    this.#young = new Set();
   }
 
   /** These files will be of no checkpoint. */
@@ -214,7 +264,9 @@ export class LocalFiles {
 
   /** Awaits what runs in the background. */
   async close(): Promise<void> {
+    await this.#keeps;
     await this.#sweeps;
+    await this.#tails.close();
   }
 
   // -- files -------------------------------------------------------------------------------------
@@ -306,7 +358,8 @@ export class LocalFiles {
   /** Removes in the background what is not in use (L4). */
   #sweep(): void {
     this.#sweeps = this.#sweeps.then(async () => {
-      const used = [this.#confirmed, this.#uploading, ...this.#attempts.values()];
+      const used = [this.#confirmed, this.#uploading, this.#young, this.#old];
+      used.push(...this.#attempts.values());
       const unused = [...this.#ids].filter((id) => !used.some((ids) => ids.has(id)));
       for (const id of unused) await this.#remove(id);
     });
@@ -315,29 +368,13 @@ export class LocalFiles {
   async #remove(id: string): Promise<void> {
     this.#ids.delete(id);
     try {
+      await this.#tails.forget(id);
       await this.#environment.fileSystem.removeTree(this.#pathOf(id));
     } catch (cause) {
       this.#ids.add(id); // The next sweep tries again.
       this.#failed(id, cause);
     }
   }
-}
-
-/** What has no part in local recovery: removes what it left. Under the working directory's lock. */
-export async function removeLocalFiles(
-  { fileSystem }: Environment,
-  workingDirectory: string,
-): Promise<void> {
-  const directory = join(workingDirectory, LOCAL_FILES_NAME);
-  if ((await fileSystem.stat(directory))?.kind !== "directory") return;
-  const names = await fileSystem.readDirectory(directory);
-  const own = names.filter(isFileId);
-  for (const id of own) await fileSystem.removeTree(join(directory, id));
-  if (own.length === names.length) await fileSystem.removeTree(directory);
-}
-
-function isFileId(name: string): boolean {
-  return isHex(name, FILE_ID_BYTES * 2);
 }
 
 function idOfFileName(name: string): string {

@@ -19,6 +19,7 @@ import type { WorkerPool } from "../workers/worker-pool.ts";
 import { runBounded } from "./bounded-work.ts";
 import { requireFetchSpace } from "./fetch-space.ts";
 import { fileName } from "./layout.ts";
+import type { LocalFiles } from "./local-files.ts";
 import { LogChain, type VerifiedSegment } from "./log-chain.ts";
 import { type ChangeFrame, decodeChain } from "./log-frames.ts";
 
@@ -36,6 +37,8 @@ export interface LogReaderOptions {
   /** Exists, and is the caller's to remove. Segments are put there, under names of this module. */
   readonly directory: string;
   readonly signal?: AbortSignal | undefined;
+  /** Where segments may be at hand, and are kept. */
+  readonly local?: LocalFiles | undefined;
 }
 
 /** The changes of one handle for one reader. May be iterated any number of times. */
@@ -70,9 +73,10 @@ export class LogReader {
    * missing, cut, damaged, or not the next of the chain. A handle without a log has no changes.
    */
   async open(handle: KeyedStateHandle, keyGroups: GroupSpan): Promise<OpenedLog> {
-    const { storage, environment, directory, pool, signal } = this.#options;
+    const { storage, environment, directory, pool, signal, local } = this.#options;
     const segments = handle.log?.segments ?? [];
-    const missing = segments.filter(({ id }) => !this.#fetched.has(id));
+    const isMissing = (id: string): boolean => !this.#fetched.has(id) && local?.has(id) !== true;
+    const missing = segments.filter(({ id }) => isMissing(id));
     await requireFetchSpace(storage, environment.fileSystem, directory, missing); //# fail point: restore.log-space-checked
     const verified = new Map<SegmentHandle, VerifiedSegment>();
     await runBounded(segments, concurrencyMax, signal, async (segment) => {
@@ -92,16 +96,27 @@ export class LogReader {
 
   #verify(segment: SegmentHandle): Promise<VerifiedSegment> {
     const { id, lengthBytes, sha256 } = segment;
-    const { pool, signal } = this.#options;
+    const { local, signal } = this.#options;
     return once(this.#verified, `${id} ${lengthBytes} ${sha256}`, async () => {
-      const file = fileName(id);
       await this.#checkStored(segment);
+      const verifyAt = (path: string): Promise<VerifiedSegment> => this.#verifyAt(path, segment);
+      const atHand = await local?.takeSegment(id, verifyAt, signal);
+      if (atHand !== undefined) return atHand;
       const path = await once(this.#fetched, id, () => this.#fetch(id));
-      const request = { path, lengthBytes, sha256, file };
-      const isSmall = lengthBytes <= SMALL_BYTES;
-      const found = await pool.submit("verifySegment", request, { signal, isSmall }); //# fail point: restore.segment-verified
-      return { path, file, ...found };
+      const verified = await verifyAt(path); //# fail point: restore.segment-verified
+      await local?.keepFile(id, path);
+      return verified;
     });
+  }
+
+  async #verifyAt(path: string, segment: SegmentHandle): Promise<VerifiedSegment> {
+    const { id, lengthBytes, sha256 } = segment;
+    const { pool, signal } = this.#options;
+    const file = fileName(id);
+    const isSmall = lengthBytes <= SMALL_BYTES;
+    const request = { path, lengthBytes, sha256, file };
+    const found = await pool.submit("verifySegment", request, { signal, isSmall });
+    return { path, file, ...found };
   }
 
   async #fetch(id: string): Promise<string> {

@@ -18,7 +18,7 @@ import {
   root,
   write,
 } from "../support/changelog-backends.ts";
-import { wholeObjects } from "../support/whole-objects.ts";
+import { wholeObjects } from "../support/other-storages.ts";
 
 const mergedMax = 16; // As by default: from then on small ones are put together.
 

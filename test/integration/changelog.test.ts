@@ -15,7 +15,7 @@ import {
   write,
 } from "../support/changelog-backends.ts";
 import { failingFiles } from "../support/failing-files.ts";
-import { wholeObjects } from "../support/whole-objects.ts";
+import { wholeObjects } from "../support/other-storages.ts";
 
 describe("a changelog checkpoint", () => {
   test("is a base, and after that only the log, in one segment", async () => {

@@ -1,6 +1,7 @@
 // A storage whose operations fail when they are told to, once each.
 import { NoSpaceError, StorageError } from "../../src/errors.ts";
 import type { CheckpointStorage } from "../../src/index.ts";
+import { withCalls } from "../support/other-storages.ts";
 
 /** How the next creations of metadata end. */
 export type CreationFault =
@@ -44,12 +45,5 @@ export function faultyStorage(storage: CheckpointStorage, faults: Faults): Check
       throw new StorageError("no look, says the test");
     },
   };
-  return new Proxy(storage, {
-    get(target, property) {
-      const own: unknown = Reflect.get(overrides, property);
-      if (own !== undefined) return own;
-      const value: unknown = Reflect.get(target, property);
-      return typeof value === "function" ? (value.bind(target) as unknown) : value;
-    },
-  });
+  return withCalls(storage, overrides);
 }

@@ -16,7 +16,7 @@ import { StateBackendError, StorageError } from "../../src/errors.ts";
 import { longChangelog } from "../support/busy-changelog.ts";
 import { auditStorage } from "../support/storage-audit.ts";
 import { TaskJob, modelNameOf } from "../support/task-job.ts";
-import { wholeObjects } from "../support/whole-objects.ts";
+import { wholeObjects } from "../support/other-storages.ts";
 import { endOf, never, pause } from "./endings.ts";
 import { operations } from "./life-operations.ts";
 import type { ViolationKind } from "./violations.ts";

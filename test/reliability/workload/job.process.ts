@@ -11,7 +11,7 @@ import {
   fileSystemStorage,
   openKeyedStateBackend,
 } from "../../../src/index.ts";
-import { wholeObjects } from "../../support/whole-objects.ts";
+import { wholeObjects } from "../../support/other-storages.ts";
 import { JobStates, modelOf } from "./model.ts";
 import { checkOutput } from "./output.ts";
 

@@ -21,7 +21,7 @@ import { ChunkPool } from "../../../src/memory/chunk-pool.ts";
 import { RowKey } from "../../../src/memory/row-key.ts";
 import { WriteBuffer } from "../../../src/memory/write-buffer.ts";
 import { quickDirectory } from "../../support/subjects.ts";
-import { wholeObjects } from "../../support/whole-objects.ts";
+import { wholeObjects } from "../../support/other-storages.ts";
 
 const environment = nodeEnvironment();
 const keyGroups = { max: 4, first: 0, last: 3 };
