@@ -177,9 +177,7 @@ const lifeCycle: readonly Mutant[] = [
     "coordinator/shared-state-registry.ts",
     "this.#table.get(index, Field.pins) > 0;",
     "false;",
-    "sim",
-    1,
-    60,
+    "model",
   ),
   mutant(
     "pins-of-created-files-stay",
