@@ -43,6 +43,15 @@ export interface MergedSegment {
   readonly parts: readonly string[];
 }
 
+/** A run of segments that are worth being put together. */
+export interface WantedRun {
+  /** Each is shorter. */
+  readonly bytes: number;
+  readonly countMin: number;
+  /** Of all, but where `countMin` have more. */
+  readonly totalBytesMax: number;
+}
+
 /** What a checkpoint says of the log. */
 export interface LogPart {
   readonly segments: readonly SegmentHandle[];
@@ -250,15 +259,16 @@ export class ChangelogChain {
   }
 
   /**
-   * The first run of at least `countMin` and at most `countMax` segments above the base that are shorter
-   * than `bytes`, that `isKnown` accepts and that nothing is appended to; empty if there is none.
+   * The first run of segments above the base as wanted that `isKnown` accepts and that nothing is appended
+   * to; empty if there is none.
    */
   smallSegments(
     baseChange: number,
-    { bytes, countMin, countMax }: { bytes: number; countMin: number; countMax: number },
+    { bytes, countMin, totalBytesMax }: WantedRun,
     isKnown: (id: string) => boolean,
   ): readonly SegmentHandle[] {
     let run: SegmentHandle[] = [];
+    let totalBytes = 0;
     for (const entry of this.#segments.slice(0, -1)) {
       const handle = isCovered(entry) ? durable(entry) : undefined;
       const isSmall =
@@ -266,10 +276,11 @@ export class ChangelogChain {
         handle.lengthBytes < bytes &&
         entry.lastChange > baseChange &&
         isKnown(entry.id);
+      if (!isSmall && run.length >= countMin) return run;
+      totalBytes = isSmall ? totalBytes + handle.lengthBytes : 0;
+      if (totalBytes > totalBytesMax && run.length >= countMin) return run;
       if (isSmall) run.push(handle);
-      else if (run.length >= countMin) return run;
       else run = [];
-      if (run.length === countMax) return run;
     }
     return run.length >= countMin ? run : [];
   }

@@ -117,9 +117,10 @@ export class ChangelogTier extends TierOver implements Tier {
   /** In the background, and never in the way of a checkpoint. */
   #keepHere(synced: SegmentHandle, bytes: Uint8Array | undefined): void {
     const { local, storage } = this.#options;
+    if (local === undefined) return;
     const storedPath = storage.locate?.(fileName(synced.id));
-    if (bytes !== undefined) void local?.keepSegment(synced.id, bytes);
-    else if (storedPath !== undefined) void local?.keepGrowing(synced, storedPath);
+    if (bytes !== undefined) void local.keepSegment(synced.id, bytes);
+    else if (storedPath !== undefined) void local.keepGrowing(synced, storedPath);
   }
 
   /** The buffer sealed a generation by its size. Called in the middle of a record: posts messages only. */

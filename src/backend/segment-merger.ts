@@ -12,6 +12,7 @@ import type { KeyGroupRange, SegmentHandle } from "../api/keyed-state-backend.ts
 import { fileName } from "../checkpoint/layout.ts";
 import type { LocalFiles } from "../checkpoint/local-files.ts";
 import { assert } from "../common/assert.ts";
+import { MIB } from "../common/units.ts";
 import { type LogMergeTrace, logMergeTracing } from "../diagnostics.ts";
 import { CorruptionError } from "../errors.ts";
 import { FILE_ID_BYTES } from "../format/file-list.ts";
@@ -20,13 +21,14 @@ import type { WorkerTasks } from "../workers/tasks.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import { BackOff } from "./back-off.ts";
 import type { BackendStatus } from "./backend-status.ts";
-import type { ChangelogChain, MergedSegment } from "./changelog-chain.ts";
+import type { ChangelogChain, MergedSegment, WantedRun } from "./changelog-chain.ts";
 import type { ResolvedChangelogOptions } from "./changelog-options.ts";
 import { raceAbort } from "./drain-controller.ts";
 
 /** S3 */
 const SMALL_BYTES_MAX = 262_144;
-const PARTS_MAX = 64;
+/** They are held in memory at once. */
+const RUN_BYTES_MAX: number = 4 * MIB;
 
 export interface SegmentMergerOptions {
   readonly environment: Environment;
@@ -52,7 +54,7 @@ type State =
 export class SegmentMerger {
   readonly #options: SegmentMergerOptions;
   readonly #backOff: BackOff;
-  readonly #run: { readonly bytes: number; readonly countMin: number; readonly countMax: number };
+  readonly #run: WantedRun;
   #state: State = { kind: "idle" };
   #work: Promise<void> = Promise.resolve();
   merges = 0;
@@ -63,7 +65,7 @@ export class SegmentMerger {
     this.#backOff = new BackOff(options.environment.clock);
     const { segmentBytes, segmentsToMerge } = options.changelog;
     const bytes = Math.min(SMALL_BYTES_MAX, segmentBytes / 4);
-    this.#run = { bytes, countMin: segmentsToMerge, countMax: PARTS_MAX };
+    this.#run = { bytes, countMin: segmentsToMerge, totalBytesMax: RUN_BYTES_MAX };
   }
 
   /** Begins if there is a run of small segments that `isConfirmed`, and nothing is under way (S1). */
