@@ -1,8 +1,10 @@
 // Finds and reads checkpoints. Writes nothing, so it works on read-only storage.
 //   N1. The newest checkpoint is found by the hint and existence probes upward from it. Listing is
-//       a defence for when the hint is missing, damaged, or names what does not exist.
+//       a defence for when the hint is missing, damaged, or older than all that exists.
 //   N2. An unreadable newest checkpoint is an error. Falling back to an older one is the caller's
 //       explicit choice, by number or id.
+//   N3. What the hint names was never deleted by an owner (S2 of completion-sequence.ts): where it does
+//       not exist, and nothing newer does, it is the newest, and unreadable.
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import { CheckpointNotFoundError, CorruptionError, UnsupportedFormatError } from "../errors.ts";
 import { isClosed } from "../format/closed-sequence.ts";
@@ -46,14 +48,20 @@ export class CheckpointReader {
     return bytes === undefined ? undefined : decodeHint(bytes);
   }
 
-  /** Completion number of the newest checkpoint, or undefined if there is none. */
+  /** Completion number of the newest checkpoint, which may be unreadable, or undefined if there is none. */
   async findNewest(): Promise<number | undefined> {
     const hinted = await this.readHint();
     if (hinted !== undefined && (await this.exists(hinted))) return this.#probeUp(hinted);
     const listed = await this.highestListed(); // N1
-    if (listed !== undefined) return this.#probeUp(listed);
+    if (listed === undefined) return this.#refuseLoss(hinted);
+    // Subsumed since the hint was read, unless the hint is still the same (N3).
+    const isGone = hinted !== undefined && hinted > listed && hinted === (await this.readHint());
+    return isGone ? hinted : this.#probeUp(listed);
+  }
+
+  /** There is no metadata: a hint is written after some only, and any hint means that it is lost. */
+  async #refuseLoss(hinted: number | undefined): Promise<undefined> {
     if (hinted === undefined) {
-      // A hint is written after metadata only: a damaged one with no metadata is a loss.
       if ((await this.storage.size(LATEST_NAME)) === undefined) return undefined;
       throw new CorruptionError("the hint is damaged and there is no metadata", LATEST_NAME, 0);
     }
@@ -89,6 +97,8 @@ export class CheckpointReader {
     const name = metadataName(number);
     const bytes = await this.#readMetadata(name);
     if (bytes === undefined) {
+      if ((await this.readHint()) === number)
+        throw new CorruptionError("the metadata is gone", name, 0); // N3
       throw new CheckpointNotFoundError(`${name} does not exist in ${this.storage.description}`);
     }
     if (isClosed(bytes, number)) {

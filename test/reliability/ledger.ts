@@ -48,7 +48,9 @@ export interface PartReport {
   readonly part: string;
   readonly trials: number;
   readonly failures: number;
-  /** 95 % upper bound of the odds of a failure in one trial: 3/n, if none was seen. */
+  /** Trials since the last chunk with a failure, whose cause was fixed then; all, if none failed. */
+  readonly trialsSinceFailure: number;
+  /** 95 % upper bound of the odds of a failure in one trial: 3/n of those. */
   readonly bound: number | null;
   readonly asked: number;
   readonly unit: string;
@@ -57,7 +59,10 @@ export interface PartReport {
   readonly to: string | null;
 }
 
-/** Totals of all chunks, failures included: what was fixed since stays in the ledger. */
+/**
+ * Totals of all chunks, failures included: what was fixed since stays in the ledger. What is claimed are the
+ * trials since the last failure.
+ */
 export function reportOf(parts: readonly Part[]): PartReport[] {
   const ledger = readLedger();
   return parts.map(({ name, asked, unit }) => {
@@ -66,14 +71,18 @@ export function reportOf(parts: readonly Part[]): PartReport[] {
       chunks.reduce((total, chunk) => total + of(chunk), 0);
     const trials = sum((chunk) => chunk.trials);
     const failures = sum((chunk) => chunk.failures);
+    const lastFailed = chunks.findLastIndex((chunk) => chunk.failures > 0);
+    const since = chunks.slice(lastFailed + 1);
+    const trialsSinceFailure = since.reduce((total, chunk) => total + chunk.trials, 0);
     return {
       part: name,
       trials,
       failures,
-      bound: failures === 0 && trials > 0 ? 3 / trials : null,
+      trialsSinceFailure,
+      bound: trialsSinceFailure > 0 ? 3 / trialsSinceFailure : null,
       asked,
       unit,
-      reached: trials >= asked && failures === 0,
+      reached: trialsSinceFailure >= asked,
       commits: new Set(chunks.map(({ commit }) => commit)).size,
       to: chunks.at(-1)?.date ?? null,
     };

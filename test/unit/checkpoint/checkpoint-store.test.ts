@@ -188,6 +188,25 @@ describe("a checkpoint store", () => {
     assert.equal(await reader.hasTrace(), true);
   });
 
+  test("never falls back from a newest checkpoint that is gone: the hint knows of it", async () => {
+    const fileSystem = new MemoryFileSystem();
+    const job = await Job.open(fileSystem, 1, 3);
+    for (let id = 1; id <= 3; id++) await job.checkpoint(id);
+    await job.close();
+    await fileSystem.unlink("/store/metadata/0000000003");
+    const { reader } = job.store;
+    const expected = { code: "VARVE_CORRUPTION", file: "metadata/0000000003" };
+    await assert.rejects(reader.loadNewest(), expected);
+    await assert.rejects(reader.load(3), expected);
+    await assert.rejects(reader.load(4), { code: "VARVE_CHECKPOINT_NOT_FOUND" });
+    assert.equal((await reader.findById(2)).checkpointId, 2);
+    const next = await Job.open(fileSystem, 2, 3);
+    assert.deepEqual(next.store.stats().unreadableCheckpoints, [3]);
+    assert.equal((await next.checkpoint(7)).completionNumber, 4);
+    assert.equal((await reader.loadNewest()).checkpointId, 7);
+    await next.close();
+  });
+
   test("never falls back from an unreadable newest checkpoint by itself", async () => {
     const fileSystem = new MemoryFileSystem();
     const job = await Job.open(fileSystem);
