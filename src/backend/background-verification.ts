@@ -1,7 +1,8 @@
 // Verifies restored files while the backend already serves.
 //   B1. Nothing is uploaded before every byte is verified: so no checkpoint, snapshot or savepoint ends.
 //   B2. A mismatch poisons the backend: what it has read cannot be trusted.
-//   B3. It reads names of its own, which LevelDB cannot remove, and takes them away at the end. What
+//   B3. It begins after what the first record waits for, which needs the same processors.
+//   B4. It reads names of its own, which LevelDB cannot remove, and takes them away at the end. What
 //       cannot be taken away says nothing about the files: the working directory is disposable.
 import type { FileSystem } from "../api/environment.ts";
 import type { FetchedFile } from "../checkpoint/base-reader.ts";
@@ -11,12 +12,15 @@ import { TaskProgress } from "../checkpoint/task-progress.ts";
 import { CorruptionError } from "../errors.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import type { BackendStatus } from "./backend-status.ts";
+import { raceAbort } from "./drain-controller.ts";
 
 export interface VerificationRequest {
   readonly workers: WorkerPool;
   readonly fileSystem: FileSystem;
   readonly status: BackendStatus;
   readonly files: readonly FetchedFile[];
+  /** Settles when the backend has all rows. Must not reject. */
+  readonly restored: Promise<unknown>;
   /** Where the files are; removed at the end. */
   readonly directory: string;
   /** Told of each file that is not what it should be, before the backend is poisoned. */
@@ -39,7 +43,7 @@ export class BackgroundVerification {
     this.#settled = this.verified
       .catch(() => undefined)
       .then(() => fileSystem.removeTree(directory))
-      .catch(() => undefined); // B3. It goes when the working directory is next opened.
+      .catch(() => undefined); // B4. It goes when the working directory is next opened.
   }
 
   /** Files not yet verified. */
@@ -48,8 +52,9 @@ export class BackgroundVerification {
   }
 
   async #verify(): Promise<void> {
-    const { workers, status, files, onMismatch } = this.#request;
+    const { workers, status, files, restored, onMismatch } = this.#request;
     try {
+      await raceAbort(restored, status.signal); // B3
       const { threads } = workers;
       const progress = new TaskProgress(
         "verification",

@@ -124,7 +124,7 @@ class LsmAssembly {
     lower.store = store;
     this.#parts.undo.add(() => store.close());
     const isBehind = restored !== undefined && restored.unverified.length > 0;
-    const verification = isBehind ? this.#verifyBehind(restored) : undefined;
+    const verification = isBehind ? this.#verifyBehind(restored, replay) : undefined;
     const tierOptions = {
       ...this.#parts.common(buffer),
       store,
@@ -260,12 +260,16 @@ class LsmAssembly {
     });
   }
 
-  #verifyBehind({ unverified, fetchDirectory }: RestoredDatabase): BackgroundVerification {
+  #verifyBehind(
+    { unverified, fetchDirectory }: RestoredDatabase,
+    { rate }: Replay,
+  ): BackgroundVerification {
     const verification = new BackgroundVerification({
       workers: this.#parts.host.workers,
       fileSystem: this.#parts.host.environment.fileSystem,
       status: this.#parts.status,
       files: unverified,
+      restored: rate.catch(() => undefined), // Told by the opening.
       directory: fetchDirectory,
       onMismatch: async (id, error) => this.#parts.local?.reject(id, error),
     });

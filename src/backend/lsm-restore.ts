@@ -3,7 +3,8 @@
 // worker pool, and one MANIFEST is written over all of them.
 //   R1. Parts have disjoint key groups, so that files of different parts never overlap; within a
 //       part each file keeps its level, and numbers keep their order: LevelDB searches level 0 by it.
-//   R2. Files whose verification is deferred are used as they are; a clipped one is verified before.
+//   R2. Files whose verification is deferred are used as they are, those that are clipped too: what is verified
+//       then are all bytes of the file that was clipped.
 //   R3. Only files that lie wholly inside are known to be stored: a clipped one is a new file.
 import { join } from "node:path";
 import type { Environment } from "../api/environment.ts";
@@ -108,8 +109,9 @@ async function restorePart(
   prefix: string,
 ): Promise<RestoredPartFiles> {
   const { environment, workers, keyGroups, fetchDirectory } = request;
+  if (!hasAllOf(keyGroups, part.handle.keyGroups)) workers.startFor(["clipTable"]);
   const isBehind = (entry: ListEntry): boolean =>
-    request.verification === "behind" && "smallest" in entry && isInside(entry, keyGroups);
+    request.verification === "behind" && "smallest" in entry;
   const { list, files } = await fetchBase({
     storage: part.storage,
     pool: workers,
@@ -160,6 +162,10 @@ async function place(
   const { lengthBytes, bounds } = await workers.submit("clipTable", task, { signal });
   if (bounds === undefined) return undefined;
   return { level, ...bounds, sizeBytes: lengthBytes, path: target, stored: undefined };
+}
+
+function hasAllOf({ first, last }: KeyGroupRange, other: KeyGroupRange): boolean {
+  return first <= other.first && last >= other.last;
 }
 
 function groupOf(internalKey: Uint8Array): number {

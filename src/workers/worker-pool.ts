@@ -51,6 +51,8 @@ export interface WorkerPool extends AsyncDisposable {
    * warms up starts them with its first tasks.
    */
   warmUp(timers: Timers): void;
+  /** Starts the threads now: such tasks come in a moment. Once, and not where they are warm. */
+  startFor(tasks: readonly WorkerTaskName[]): void;
   /** LZ4 library in use; `none` until a task needed one, and where none loads. */
   readonly codecName: string;
   /** Tasks accepted and not finished. */
@@ -173,6 +175,12 @@ class Pool implements WorkerPool {
     void timers.delay(warmUpDelayMs).then(() => {
       if (this.#closed === undefined) this.startThreads(taskNames, true);
     });
+  }
+
+  startFor(tasks: readonly WorkerTaskName[]): void {
+    if (this.#isWarm || this.#starting !== undefined) return;
+    if (this.#taskThreads === this.#ownThread || this.#closed !== undefined) return;
+    this.startThreads(tasks, false);
   }
 
   startThreads(tasks: readonly WorkerTaskName[], usesTools: boolean): void {

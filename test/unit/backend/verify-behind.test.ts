@@ -116,6 +116,52 @@ describe('restoreVerification "behind"', () => {
     );
   });
 
+  test("a table that reaches beyond the backend's key groups is clipped, and verified whole behind", async () => {
+    const place = new Place();
+    await place.fill();
+    const halfOf = (name: string, first = 0): Partial<KeyedStateBackendOptions> => ({
+      keyGroups: { max: 128, first, last: first + 63 },
+      workingDirectory: join(place.root, `half-${name}`),
+      checkpointStorage: fileSystemStorage(join(place.root, `own-${name}`)),
+      restore: join(place.root, "checkpoints"),
+    });
+    const intact = await place.open(halfOf("intact"));
+    assert.ok(intact.stats().clippedFiles > 0);
+    intact.valueState({ name: "value", value: bytes });
+    await intact.checkpoint();
+    await intact.close();
+    let clipped = 0;
+    for (const [index, path] of place.tables().entries()) {
+      const flip = (data: Buffer): Buffer => {
+        data[1000]! ^= 1;
+        return data;
+      };
+      place.damage(path, flip);
+      const outcomes = new Set<string>();
+      for (const first of [0, 64]) {
+        outcomes.add(await outcomeOf(place.open(halfOf(`${index}-${first}`, first))));
+      }
+      assert.ok(outcomes.has("VARVE_POISONED") || outcomes.has("VARVE_CORRUPTION"), path);
+      if (!outcomes.has("completed")) clipped++; // The row is of one half, and the file of both.
+      place.damage(path, flip);
+    }
+    assert.ok(clipped > 0);
+  });
+
+  async function outcomeOf(opening: Promise<KeyedStateBackend>): Promise<string> {
+    let backend: KeyedStateBackend | undefined;
+    try {
+      backend = await opening;
+      backend.valueState({ name: "value", value: bytes });
+      await backend.checkpoint();
+      return "completed";
+    } catch (error) {
+      return (error as { readonly code: string }).code;
+    } finally {
+      await backend?.close();
+    }
+  }
+
   test.each(["canonical", "native"] as const)(
     "a flipped byte in a row never gets into a %s savepoint",
     async (format) => {
