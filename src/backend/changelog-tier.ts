@@ -297,6 +297,7 @@ export class ChangelogTier extends TierOver implements Tier {
       if (attempt.base !== undefined) {
         this.#base = attempt.base;
         this.#materialization.confirmed(attempt.made);
+        this.#merger.cancel(); // Its parts may go with the base before.
       }
       this.#logBytes = attempt.logBytes;
     }

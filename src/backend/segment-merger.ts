@@ -14,7 +14,7 @@ import type { LocalFiles } from "../checkpoint/local-files.ts";
 import { assert } from "../common/assert.ts";
 import { MIB } from "../common/units.ts";
 import { type LogMergeTrace, logMergeTracing } from "../diagnostics.ts";
-import { CorruptionError } from "../errors.ts";
+import { CorruptionError, StorageError } from "../errors.ts";
 import { FILE_ID_BYTES } from "../format/file-list.ts";
 import { toHex } from "../format/hex.ts";
 import type { WorkerTasks } from "../workers/tasks.ts";
@@ -117,9 +117,11 @@ export class SegmentMerger {
   async #read({ id, lengthBytes, sha256 }: SegmentHandle): Promise<SegmentBytes> {
     const file = fileName(id);
     const bytes = await this.#options.storage.readRange(file, 0, lengthBytes);
-    if (bytes?.length === lengthBytes) return { bytes, sha256, file };
-    const what = `the stored segment has ${bytes?.length ?? "no"} bytes of ${lengthBytes}`;
-    throw new CorruptionError(what, file, bytes?.length ?? 0);
+    // Of a newer base than we know of yet, perhaps: that is no damage.
+    if (bytes === undefined) throw new StorageError(`${file} does not exist any more`);
+    if (bytes.length === lengthBytes) return { bytes, sha256, file };
+    const what = `the stored segment has ${bytes.length} bytes of ${lengthBytes}`;
+    throw new CorruptionError(what, file, bytes.length);
   }
 
   #failedOnce(chain: ChangelogChain, stop: AbortController, error: unknown): void {
