@@ -102,12 +102,12 @@ export class SegmentMerger {
     const id = toHex(environment.random.bytes(FILE_ID_BYTES));
     try {
       await storage.putBytes(fileName(id), bytes, { signal }); //# fail point: merge.stored
-      signal.throwIfAborted();
+      await local?.keepSegment(id, bytes);
+      signal.throwIfAborted(); // From here to its state nothing is awaited.
     } catch (error) {
       discard([id]); // Also where it failed: part of it may be there.
       throw error;
     }
-    await local?.keepSegment(id, bytes);
     trace.uploadedBytes = bytes.length;
     const handle = { id, lengthBytes: bytes.length, sha256 };
     const merged = { handle, parts: parts.map((part) => part.id) };

@@ -127,7 +127,7 @@ describe("small segments", () => {
     let backend = await open(options);
     write(backend, 0);
     await backend.checkpoint();
-    for (let value = 1; value <= 7; value++) {
+    for (let value = 1; value <= 5; value++) {
       write(backend, value, value % 50, 10);
       await backend.checkpoint();
       backend = await reopened(backend, { ...options, changelog: {} });
@@ -138,7 +138,7 @@ describe("small segments", () => {
     await untilMerged(backend, 1);
     assert.deepEqual(allOf(await reopened(backend, options)), before);
     const left = segmentFiles().length;
-    assert.ok(many >= 7 && left <= 4, `${left} of ${many} segments are left`);
+    assert.ok(many >= 5 && left <= 4, `${left} of ${many} segments are left`);
   });
 
   test("that tasks of one process share are put together for each of them", async () => {
