@@ -56,7 +56,8 @@ function run(name, command, args, options = {}) {
 async function runBeside(name, command, args, options = {}) {
   const started = performance.now();
   const result = await new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: project, stdio: ["ignore", "pipe", "pipe"] });
+    const { cwd = project } = options;
+    const child = spawn(command, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
     const output = { stdout: "", stderr: "" };
     for (const stream of ["stdout", "stderr"]) {
       child[stream].setEncoding("utf8").on("data", (text) => (output[stream] += text));
@@ -122,7 +123,10 @@ async function tryOn(node, label) {
   await runBeside(`${label}: kill -9 and restore`, node, ["kill.mjs"]);
   await runBeside(`${label}: require() from CommonJS`, node, ["common.cjs"]);
   await runBeside(`${label}: worker thread`, node, ["thread.mjs"]);
-  await runBeside(`${label}: README's example`, node, ["readme.mjs"]);
+  // Its directories are relative, and of one process at a time.
+  const cwd = join(root, `readme ${label}`);
+  mkdirSync(cwd);
+  await runBeside(`${label}: README's example`, node, [join(project, "readme.mjs")], { cwd });
   await runBeside(`${label}: bundle with varve external`, node, ["bundle/external.mjs"]);
   await runBeside(
     `${label}: a bundle that left the worker file behind says what to do`,
