@@ -262,7 +262,7 @@ const restoring: readonly Mutant[] = [
     "changeNumber: changeNumberBase + boundary + 1,",
     "crash",
     1,
-    8,
+    30,
   ),
   mutant(
     "replay-loses-key-groups",
