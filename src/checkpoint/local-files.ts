@@ -61,7 +61,7 @@ export class LocalFiles {
   #old: ReadonlySet<string> = new Set();
   readonly #tails: LocalTails;
   #sweeps: Promise<void> = Promise.resolve();
-  #keeps: Promise<unknown> = Promise.resolve();
+  #keeps: Promise<void> = Promise.resolve();
   #localFiles = 0;
   #rejectedFiles = 0;
   #failures = 0;
@@ -230,8 +230,9 @@ export class LocalFiles {
     return this.#tracked(kept);
   }
 
+  /** Never rejects. */
   #tracked(work: Promise<void>): Promise<void> {
-    this.#keeps = Promise.all([this.#keeps, work]);
+    this.#keeps = this.#keeps.then(() => work);
     return work;
   }
 

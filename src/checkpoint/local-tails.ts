@@ -1,6 +1,7 @@
 // Local names of changelog segments that grow in the storage: a link, where both are on one file system,
 // or a copy that gets what the storage has more of it.
-//   T1. Calls for one segment run one after the other. A copy only ever gets longer.
+//   T1. Calls for one segment run one after the other. A copy only ever gets longer. After a failure nothing
+//       more is written, and every call is told, until the segment is forgotten: what is there is not known.
 //   T2. Nothing is synced: what a crash leaves counts only with the hash that the metadata names.
 import type { FileSystem, WritableFile } from "../api/environment.ts";
 import { MIB } from "../common/units.ts";
@@ -13,6 +14,7 @@ interface Tail {
   copy: WritableFile | undefined;
   /** Of the copy. */
   lengthBytes: number;
+  /** Of the calls so far (T1). */
   work: Promise<void>;
 }
 
@@ -29,12 +31,11 @@ export class LocalTails {
     const known = this.#tails.get(id);
     const tail = known ?? { copy: undefined, lengthBytes: 0, work: Promise.resolve() };
     this.#tails.set(id, tail);
-    const kept = tail.work.then(async () => {
+    tail.work = tail.work.then(async () => {
       if (known === undefined) await this.#begin(tail, storedPath, localPath);
       if (tail.copy !== undefined) await this.#extend(tail, tail.copy, storedPath, lengthBytes);
     });
-    tail.work = kept.catch(() => undefined); // Told to the caller, who forgets it.
-    return kept;
+    return tail.work;
   }
 
   async #begin(tail: Tail, storedPath: string, localPath: string): Promise<void> {
@@ -70,7 +71,7 @@ export class LocalTails {
   async forget(id: string): Promise<void> {
     const tail = this.#tails.get(id);
     this.#tails.delete(id);
-    await tail?.work;
+    await tail?.work.catch(() => undefined); // Told to those who called.
     await tail?.copy?.close();
   }
 
