@@ -350,13 +350,11 @@ export class ChangelogTier extends TierOver implements Tier {
     const { merged } = attempt;
     if (merged !== undefined) this.#merger.dropped(merged);
     const told = attempt.newSegments.filter((id) => !this.#confirmedSegments.has(id));
-    const lost = told.filter((id) => id !== merged?.handle.id); // Its parts stay.
+    const lost = told.filter((id) => id !== merged?.handle.id); // Whose parts the log goes on with.
     if (lost.length > 0 && attempt.chain === this.#chain) this.#chain?.end(); // C3
     if (attempt.keeper !== "store") return; // They are deleted by who was told of them.
-    if (lost.length < told.length) discard([merged!.handle.id]);
-    if (lost.length === 0) return;
     if (this.#attempts.size > 0) for (const id of lost) this.#lost.add(id);
-    discard(lost);
+    if (told.length > 0) discard(told);
   }
 
   #logState(): LogState {

@@ -9,9 +9,9 @@ import type { BaseHandle, SharedFile } from "../api/keyed-state-backend.ts";
 import type { WrittenSstSet } from "../checkpoint/base-writer.ts";
 import { assert } from "../common/assert.ts";
 import { type MaterializationTrace, materializationTracing } from "../diagnostics.ts";
-import type { ResolvedChangelogOptions } from "./changelog-options.ts";
 import { BackOff } from "./back-off.ts";
 import type { BackendStatus } from "./backend-status.ts";
+import type { ResolvedChangelogOptions } from "./changelog-options.ts";
 import type { LsmTier } from "./lsm-tier.ts";
 
 /** Segments from which on a base is due: a handle can name 4,096. */

@@ -87,11 +87,10 @@ export class SegmentMerger {
     chain: ChangelogChain,
     afterChange: number,
     parts: readonly SegmentHandle[],
-    stop: AbortSignal,
+    signal: AbortSignal,
     trace: LogMergeTrace,
   ): Promise<void> {
-    const { environment, storage, local, pool, status, keyGroups, discard } = this.#options;
-    const signal = AbortSignal.any([stop, status.signal]);
+    const { environment, storage, local, pool, keyGroups, discard } = this.#options;
     const reading = Promise.all(parts.map((part) => this.#read(part)));
     const segments = await raceAbort(reading, signal); //# fail point: merge.read
     const request = { segments, keyGroups, afterChange };

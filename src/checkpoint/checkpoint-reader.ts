@@ -97,8 +97,9 @@ export class CheckpointReader {
     const name = metadataName(number);
     const bytes = await this.#readMetadata(name);
     if (bytes === undefined) {
-      if ((await this.readHint()) === number)
-        throw new CorruptionError("the metadata is gone", name, 0); // N3
+      if ((await this.readHint()) === number) {
+        throw new CorruptionError("the metadata that the hint names is gone", name, 0); // N3
+      }
       throw new CheckpointNotFoundError(`${name} does not exist in ${this.storage.description}`);
     }
     if (isClosed(bytes, number)) {
