@@ -1,7 +1,7 @@
 // Policy "changelog": small segments are put together, so that hundreds of checkpoints are not hundreds
 // of files.
 import assert from "node:assert/strict";
-import { readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "vitest";
 import { MIB, fileSystemStorage, openKeyedStateBackend, openStateHost } from "../../src/index.ts";
@@ -14,23 +14,23 @@ import {
   open,
   opened,
   read,
+  readMany,
   reopened,
   root,
+  segmentsIn,
   write,
 } from "../support/changelog-backends.ts";
-import { wholeObjects } from "../support/other-storages.ts";
+import { storageWith, wholeObjects } from "../support/other-storages.ts";
+import { auditStorage } from "../support/storage-audit.ts";
 
-const mergedMax = 16; // As by default: from then on small ones are put together.
+const mergedMin = 16; // As by default: from so many on, small ones are put together.
 
 function objects(): CheckpointStorage {
   return wholeObjects(fileSystemStorage(join(root, "checkpoints")));
 }
 
 function segmentFiles(): string[] {
-  const folder = join(root, "checkpoints/files");
-  const isSegment = (name: string): boolean =>
-    readFileSync(join(folder, name)).toString("latin1", 0, 8) === "VARVESEG";
-  return readdirSync(folder).filter(isSegment);
+  return segmentsIn(join(root, "checkpoints/files"));
 }
 
 function turn(): Promise<void> {
@@ -60,7 +60,7 @@ async function untilMerged(backend: KeyedStateBackend, times: number): Promise<v
 }
 
 function allOf(backend: KeyedStateBackend): unknown[] {
-  return Array.from({ length: 60 }, (_, key) => read(backend, key));
+  return readMany(backend, 60);
 }
 
 interface SeenMerges {
@@ -87,17 +87,17 @@ describe("small segments", () => {
   test("of hundreds of checkpoints become few, and everything comes back from them", async () => {
     const options = { checkpointStorage: objects(), retainedCheckpoints: 3 };
     const backend = await open(options);
-    const { traces, errors } = await merges(() => checkpoints(backend, 0, 150));
+    const { traces, errors } = await merges(() => checkpoints(backend, 0, 300));
     const before = allOf(backend);
     assert.deepEqual(errors, []);
-    assert.ok(traces.length >= 3, `${traces.length} merges`);
-    assert.ok(traces.every(({ parts, uploadedBytes }) => parts >= mergedMax && uploadedBytes! > 0));
-    assert.ok((backend.stats().changelog?.segments ?? 0) >= 150);
+    assert.ok(traces.length >= 5, `${traces.length} merges`);
+    assert.ok(traces.every(({ parts, uploadedBytes }) => parts >= mergedMin && uploadedBytes! > 0));
+    assert.ok((backend.stats().changelog?.segments ?? 0) >= 300);
     const again = await reopened(backend, options);
     assert.deepEqual(allOf(again), before);
     // Those of the retained checkpoints, of a merge that no checkpoint named yet, and what comes next.
     const left = segmentFiles().length;
-    assert.ok(left <= 3 * mergedMax, `${left} segments are left`);
+    assert.ok(left <= 3 * mergedMin, `${left} segments are left`);
   });
 
   test("are named by every retained checkpoint, before and after they were put together", async () => {
@@ -127,7 +127,7 @@ describe("small segments", () => {
     let backend = await open(options);
     write(backend, 0);
     await backend.checkpoint();
-    for (let value = 1; value <= 5; value++) {
+    for (let value = 1; value <= 7; value++) {
       write(backend, value, value % 50, 10);
       await backend.checkpoint();
       backend = await reopened(backend, { ...options, changelog: {} });
@@ -138,7 +138,7 @@ describe("small segments", () => {
     await untilMerged(backend, 1);
     assert.deepEqual(allOf(await reopened(backend, options)), before);
     const left = segmentFiles().length;
-    assert.ok(many >= 5 && left <= 4, `${left} of ${many} segments are left`);
+    assert.ok(many >= 7 && left <= 4, `${left} of ${many} segments are left`);
   });
 
   test("that tasks of one process share are put together for each of them", async () => {
@@ -190,8 +190,8 @@ describe("small segments", () => {
 
 describe("a merge", () => {
   test("whose checkpoint is given up leaves the parts, and is made again", async () => {
-    const storage = failingStorage();
-    const options = { checkpointStorage: storage, retainedCheckpoints: 1 };
+    const refusals = { metadata: 0, merged: false };
+    const options = { checkpointStorage: refusing(refusals), retainedCheckpoints: 1 };
     const backend = await open(options);
     const named = (): number => backend.stats().changelog?.merges ?? 0;
     const { traces } = await merges(async (seen) => {
@@ -199,20 +199,92 @@ describe("a merge", () => {
       while (seen.traces.length === named()) await checkpoints(backend, 0, 1);
     });
     for (let failed = 0; failed < 3; failed++) {
-      storage.failures = 1;
+      refusals.metadata = 1;
       write(backend, 1000 + failed, failed, 5);
       await assert.rejects(backend.checkpoint(), { code: "VARVE_CHECKPOINT_ABORTED" });
     }
     await untilMerged(backend, traces.length);
     const before = allOf(backend);
-    const again = await reopened(backend, options);
-    assert.deepEqual(allOf(again), before);
+    await close(backend);
+    await assertNothingLeft();
+    assert.deepEqual(allOf(await open({ ...options, restore: "latest" })), before);
   });
+
+  test("that no checkpoint has named goes with its backend", async () => {
+    const options = { checkpointStorage: objects(), retainedCheckpoints: 1 };
+    const backend = await open(options);
+    const named = (): number => backend.stats().changelog?.merges ?? 0;
+    await merges(async (seen) => {
+      while (seen.traces.length === named()) await checkpoints(backend, 0, 1);
+    });
+    await close(backend);
+    await assertNothingLeft();
+  });
+
+  test("under way when its backend closes leaves nothing either", async () => {
+    const inner = objects();
+    const { promise: released, resolve: release } = promiseWithResolvers();
+    let isHeld = false;
+    const storage = storageWith(inner, {
+      putBytes: async (name, bytes, options) => {
+        if (!isMerged(bytes)) return inner.putBytes(name, bytes, options);
+        isHeld = true;
+        await released;
+        await inner.putBytes(name, bytes); // As if it had gone out before anybody changed his mind.
+      },
+    });
+    const backend = await open({ checkpointStorage: storage, retainedCheckpoints: 1 });
+    await merges(async () => {
+      while (!isHeld) await checkpoints(backend, 0, 1);
+    });
+    const closed = close(backend);
+    release();
+    await closed;
+    await assertNothingLeft();
+  });
+
+  function promiseWithResolvers(): { promise: Promise<void>; resolve: () => void } {
+    let resolve = (): void => undefined;
+    const promise = new Promise<void>((fulfil) => (resolve = fulfil));
+    return { promise, resolve };
+  }
+
+  test("of which a part is gone is no damage: the log goes on", async () => {
+    const inner = objects();
+    let isGone = true;
+    const storage = storageWith(inner, {
+      readRange: async (name, offset, length) => {
+        const isPart = name.startsWith("files/") && offset === 0;
+        return isPart && isGone ? undefined : inner.readRange(name, offset, length);
+      },
+    });
+    const backend = await open({ checkpointStorage: storage });
+    const { errors } = await merges(async (seen) => {
+      while (seen.errors.length === 0) await checkpoints(backend, 0, 1);
+    });
+    assert.match(String(errors[0]), /does not exist any more/);
+    isGone = false;
+    write(backend, 3000);
+    assert.equal(madeBase(await backend.checkpoint()), false);
+    await untilMerged(backend, 1);
+    const before = allOf(backend);
+    assert.deepEqual(allOf(await reopened(backend)), before);
+  });
+
+  /** Everything in the storage is of a checkpoint, and all that checkpoints name is there. */
+  async function assertNothingLeft(): Promise<void> {
+    const { missing, unreferenced } = await auditStorage(objects());
+    assert.deepEqual([missing, unreferenced], [[], []]);
+  }
+
+  function isMerged(bytes: Uint8Array): boolean {
+    return Buffer.from(bytes).toString("latin1").split("VBAT").length - 1 >= mergedMin;
+  }
 
   test("never passes on damage: the next checkpoint holds everything instead", async () => {
     const options = { checkpointStorage: objects() };
     const backend = await open(options);
-    await checkpoints(backend, 0, mergedMax - 2);
+    await checkpoints(backend, 0, mergedMin - 2);
     const folder = join(root, "checkpoints/files");
     const [damaged] = segmentFiles();
     const bytes = readFileSync(join(folder, damaged!));
@@ -231,43 +303,40 @@ describe("a merge", () => {
   });
 
   test("that cannot be stored is tried again later, and no checkpoint waits for it", async () => {
-    const storage = failingStorage();
-    const options = { checkpointStorage: storage };
+    const refusals = { metadata: 0, merged: false };
+    const options = { checkpointStorage: refusing(refusals) };
     const backend = await open(options);
-    await checkpoints(backend, 0, mergedMax - 2);
-    storage.refusesMerged = true;
+    await checkpoints(backend, 0, mergedMin - 2);
+    refusals.merged = true;
     const { errors } = await merges(async (seen) => {
       while (seen.errors.length === 0) await checkpoints(backend, 100, 1);
       await checkpoints(backend, 200, 20);
     });
     assert.equal(backend.stats().changelog?.failedMerges, errors.length);
-    storage.refusesMerged = false;
+    refusals.merged = false;
     await untilMerged(backend, 1);
     const before = allOf(backend);
     assert.deepEqual(allOf(await reopened(backend, options)), before);
   });
 
-  interface FailingStorage extends CheckpointStorage {
-    /** Metadata that is refused. */
-    failures: number;
-    /** Files of more than a few batches. */
-    refusesMerged: boolean;
+  interface Refusals {
+    /** So many creations of metadata are refused. */
+    metadata: number;
+    /** Files of many batches are. */
+    merged: boolean;
   }
 
-  function failingStorage(): FailingStorage {
+  function refusing(refusals: Refusals): CheckpointStorage {
     const inner = objects();
-    const storage = Object.create(inner) as FailingStorage;
-    storage.failures = 0;
-    storage.refusesMerged = false;
-    storage.createIfAbsent = async (name, bytes) => {
-      if (storage.failures > 0 && storage.failures-- > 0) throw new Error("refused");
-      return inner.createIfAbsent(name, bytes);
-    };
-    storage.putBytes = async (name, bytes, options) => {
-      const batches = Buffer.from(bytes).toString("latin1").split("VBAT").length - 1;
-      if (storage.refusesMerged && batches >= mergedMax) throw new Error("no space for it");
-      return inner.putBytes(name, bytes, options);
-    };
-    return storage;
+    return storageWith(inner, {
+      createIfAbsent: async (name, bytes) => {
+        if (refusals.metadata > 0 && refusals.metadata-- > 0) throw new Error("refused");
+        return inner.createIfAbsent(name, bytes);
+      },
+      putBytes: async (name, bytes, options) => {
+        if (refusals.merged && isMerged(bytes)) throw new Error("no space for it");
+        return inner.putBytes(name, bytes, options);
+      },
+    });
   }
 });

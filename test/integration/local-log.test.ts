@@ -1,6 +1,6 @@
 // Local recovery with policy "changelog": the log of a checkpoint is kept in the working directory too.
 import assert from "node:assert/strict";
-import { readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "vitest";
 import { fileSystemStorage } from "../../src/index.ts";
@@ -11,8 +11,15 @@ import type {
   KeyedStateBackendOptions,
 } from "../../src/index.ts";
 import { nodeEnvironment } from "../../src/testing/index.ts";
-import { open, read, reopened, root, write } from "../support/changelog-backends.ts";
-import { wholeObjects, withCalls } from "../support/other-storages.ts";
+import {
+  open,
+  readMany,
+  reopened,
+  root,
+  segmentsIn,
+  write,
+} from "../support/changelog-backends.ts";
+import { wholeObjects, storageWith } from "../support/other-storages.ts";
 
 /** A working directory on another file system than the checkpoints: nothing of theirs can be linked. */
 function otherFileSystem(): Environment {
@@ -29,7 +36,7 @@ function otherFileSystem(): Environment {
 /** Counts what is fetched. */
 function counting(storage: CheckpointStorage): { storage: CheckpointStorage; fetched: string[] } {
   const fetched: string[] = [];
-  const counted = withCalls(storage, {
+  const counted = storageWith(storage, {
     fetchFile: (name, path, options) => {
       fetched.push(name);
       return storage.fetchFile(name, path, options);
@@ -58,14 +65,8 @@ const cases: Readonly<Record<string, () => Case>> = {
   }),
 };
 
-function segments(folder: string): string[] {
-  const isSegment = (name: string): boolean =>
-    readFileSync(join(folder, name)).toString("latin1", 0, 8) === "VARVESEG";
-  return readdirSync(folder).filter(isSegment);
-}
-
-function allOf(backend: KeyedStateBackend): unknown[] {
-  return Array.from({ length: 60 }, (_, key) => read(backend, key));
+function contentOf(backend: KeyedStateBackend): unknown[] {
+  return readMany(backend, 60);
 }
 
 async function untilHere(names: () => number, count: number): Promise<void> {
@@ -87,7 +88,7 @@ describe.for(Object.entries(cases))("the log in the working directory: %s", ([, 
       retainedCheckpoints: 1,
       changelog: { segmentsToMerge: 3 },
     };
-    return { options, fetched, here: () => segments(join(root, "work/local")) };
+    return { options, fetched, here: () => segmentsIn(join(root, "work/local")) };
   }
 
   async function checkpoints(backend: KeyedStateBackend, first: number): Promise<void> {
@@ -100,12 +101,12 @@ describe.for(Object.entries(cases))("the log in the working directory: %s", ([, 
   test("is what a restore reads, and goes with the checkpoints that name it", async () => {
     const { options, fetched, here } = start();
     let backend = await open(options);
-    for (const first of [0, 100]) {
+    for (const first of [0, 100, 200]) {
       await checkpoints(backend, first);
-      const before = allOf(backend);
+      const before = contentOf(backend);
       await untilHere(() => here().length, 1);
       backend = await reopened(backend, options);
-      assert.deepEqual(allOf(backend), before);
+      assert.deepEqual(contentOf(backend), before);
       assert.deepEqual(fetched, []);
       assert.ok(backend.stats().localFiles > 0);
       assert.equal(backend.stats().localRejectedFiles, 0);
@@ -118,7 +119,7 @@ describe.for(Object.entries(cases))("the log in the working directory: %s", ([, 
     const { options, fetched, here } = start();
     const backend = await open(options);
     await checkpoints(backend, 0);
-    const before = allOf(backend);
+    const before = contentOf(backend);
     const folder = join(root, "work/local");
     const damage = (): number => {
       const names = here();
@@ -135,7 +136,7 @@ describe.for(Object.entries(cases))("the log in the working directory: %s", ([, 
     await backend.close();
     assert.ok(damage() >= 1);
     const again = await open({ ...options, restore: "latest" });
-    assert.deepEqual(allOf(again), before);
+    assert.deepEqual(contentOf(again), before);
     assert.ok(fetched.length >= 1);
     assert.ok(again.stats().localRejectedFiles >= 1);
   });

@@ -1,7 +1,7 @@
 // A storage whose operations fail when they are told to, once each.
 import { NoSpaceError, StorageError } from "../../src/errors.ts";
 import type { CheckpointStorage } from "../../src/index.ts";
-import { withCalls } from "../support/other-storages.ts";
+import { storageWith } from "../support/other-storages.ts";
 
 /** How the next creations of metadata end. */
 export type CreationFault =
@@ -45,5 +45,5 @@ export function faultyStorage(storage: CheckpointStorage, faults: Faults): Check
       throw new StorageError("no look, says the test");
     },
   };
-  return withCalls(storage, overrides);
+  return storageWith(storage, overrides);
 }

@@ -68,6 +68,11 @@ export function read(
   return backend.withKey(key, () => [total.value(), [...(list.get() ?? [])]] as const);
 }
 
+/** What `read` gives of the first keys. */
+export function readMany(backend: KeyedStateBackend, keys: number): unknown[] {
+  return Array.from({ length: keys }, (_, key) => read(backend, key));
+}
+
 /** Of the newest checkpoint, in a backend that was opened anew. */
 export async function reopened(
   backend: KeyedStateBackend,
@@ -90,10 +95,11 @@ export function isOwn(backend: KeyedStateBackend, key: number): boolean {
   }
 }
 
-export function segmentsIn(folder: string): number {
+/** Names of the changelog segments in a folder. */
+export function segmentsIn(folder: string): string[] {
   const isSegment = (name: string): boolean =>
     readFileSync(join(folder, name)).toString("latin1", 0, 8) === "VARVESEG";
-  return readdirSync(folder).filter(isSegment).length;
+  return readdirSync(folder).filter(isSegment);
 }
 
 /** What a checkpoint that the storage refused rejects with. */

@@ -2,7 +2,7 @@
 import type { CheckpointStorage } from "../../src/index.ts";
 
 /** The storage with other functions in the place of its own; with none where one is undefined. */
-export function withCalls(
+export function storageWith(
   storage: CheckpointStorage,
   calls: Partial<CheckpointStorage>,
 ): CheckpointStorage {
@@ -17,5 +17,5 @@ export function withCalls(
 
 /** A storage of files as one that takes whole objects only, as object stores are. */
 export function wholeObjects(storage: CheckpointStorage): CheckpointStorage {
-  return withCalls(storage, { pathForAppending: undefined } as object);
+  return storageWith(storage, { pathForAppending: undefined } as object);
 }

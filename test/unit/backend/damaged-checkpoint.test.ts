@@ -15,7 +15,8 @@ import { join } from "node:path";
 import { afterAll, describe, test } from "vitest";
 import { MIB, fileSystemStorage, openStateHost } from "../../../src/index.ts";
 import type { KeyedStateBackend, KeyedStateBackendOptions, StateHost } from "../../../src/index.ts";
-import { Workplace, codeOf, readOne, storageWith, writeAll } from "./fixture.ts";
+import { Workplace, codeOf, readOne, writeAll } from "./fixture.ts";
+import { storageWith } from "../../support/other-storages.ts";
 import { isLong } from "../../support/long-tests.ts";
 
 const damageCodes = ["VARVE_CORRUPTION", "VARVE_UNSUPPORTED_FORMAT"];

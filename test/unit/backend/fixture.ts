@@ -10,6 +10,7 @@ import type {
   KeyedStateBackendOptions,
   ValueStateDescriptor,
 } from "../../../src/index.ts";
+import { storageWith } from "../../support/other-storages.ts";
 
 export const total: ValueStateDescriptor<number> = { name: "total", value: f64 };
 
@@ -59,20 +60,6 @@ export function readOne(backend: KeyedStateBackend, key: number): number | undef
 
 export function codeOf(error: unknown): string | undefined {
   return (error as { readonly code?: string } | undefined)?.code;
-}
-
-/** The storage with some of its methods replaced. */
-export function storageWith(
-  inner: CheckpointStorage,
-  changes: Partial<CheckpointStorage>,
-): CheckpointStorage {
-  return new Proxy(inner, {
-    get(target, name) {
-      const key = name as keyof CheckpointStorage;
-      const value: unknown = changes[key] ?? target[key];
-      return typeof value === "function" ? (value.bind(target) as unknown) : value;
-    },
-  });
 }
 
 export interface StoppableStorage {

@@ -13,7 +13,7 @@ import {
   openKeyedStateBackend,
 } from "../../../src/index.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
-import { storageWith } from "./fixture.ts";
+import { storageWith } from "../../support/other-storages.ts";
 
 export type Kind = "lsm" | "memory";
 export const rows = 1800;

@@ -9,7 +9,8 @@ import type { TestContext } from "vitest";
 import { MIB, NoSpaceError } from "../../../src/index.ts";
 import type { CheckpointStorage, KeyedStateBackendOptions } from "../../../src/index.ts";
 import { mountSmall, writeNoise } from "./disks.ts";
-import { Workplace, readOne, storageWith, writeAll } from "./fixture.ts";
+import { Workplace, readOne, writeAll } from "./fixture.ts";
+import { storageWith } from "../../support/other-storages.ts";
 
 const DISK_BYTES = 24 * MIB;
 /** Of one row: 1,000 characters and what belongs to them. */
