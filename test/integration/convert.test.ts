@@ -21,7 +21,6 @@ import type {
 } from "../../src/index.ts";
 import { convertCheckpoint, openCheckpoint, verifyCheckpoint } from "../../src/inspect/index.ts";
 import type { ConvertOptions } from "../../src/inspect/index.ts";
-import { isLong } from "../support/long-tests.ts";
 import { SavepointJob, keyOf } from "../support/savepoint-job.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
@@ -83,8 +82,8 @@ class Place {
 describe("a conversion", () => {
   test("leads native tables through rows, a dump and back, with other key groups each time", async () => {
     const place = new Place();
-    const job = new SavepointJob(isLong ? 3000 : 1000);
-    const source = await place.checkpointed("lsm", job, isLong ? 9000 : 3000);
+    const job = new SavepointJob(3000);
+    const source = await place.checkpointed("lsm", job, 9000);
     const steps = [
       { name: "rows", format: "canonical", keyGroups: 300 },
       { name: "dump", format: "native", backend: "memory", keyGroups: 17 },

@@ -89,7 +89,7 @@ describe("a job that changes its policy", () => {
     "at every restore, %s, is exact",
     async (_name, options) => {
       const place = new Place();
-      let job = new SavepointJob(isLong ? 800 : 400);
+      let job = new SavepointJob(800);
       let logged = 0;
       for (const [life, policy] of (isLong ? lives : lives.slice(0, 3)).entries()) {
         const backend = await place.open(policy, life === 0 ? "latest-or-new" : "latest", {
@@ -171,7 +171,7 @@ describe("rescaling", () => {
     "from 2 to 3 to 1 to 2 with logs, %s, loses no row",
     async (_name, policies) => {
       const place = new Place();
-      let job = new SavepointJob(isLong ? 900 : 450);
+      let job = new SavepointJob(900);
       let handles: readonly KeyedStateHandle[] = [];
       let checkpointId = 0;
       let logs = 0;

@@ -78,7 +78,7 @@ const trips: [Kind, Kind, SavepointFormat][] = [
 ];
 
 describe("a savepoint", () => {
-  test.each(sample(trips, 6))(
+  test.each(sample(trips, 4))(
     "from %s to %s, %s, holds everything up to the call, in a directory that can be moved",
     async (from, to, format) => {
       const place = new Place();

@@ -16,7 +16,7 @@ import { type ViolationKind, violationKinds } from "./violations.ts";
 
 describe("the life of a job", () => {
   test("keeps every promise, through power losses, in memory", async () => {
-    for (let seed = 1; seed <= (isLong ? 10 : 6); seed++) {
+    for (let seed = 1; seed <= 10; seed++) {
       const life = await runLife({ seed, operations: 80, backend: "memory", directory: "" });
       assert.deepEqual([...life.violations], [], `seed ${seed}: ${life.history.join(" ")}`);
       assert.ok(life.checkpoints > 0 && life.kills > 0);
@@ -27,13 +27,7 @@ describe("the life of a job", () => {
     "keeps every promise on the lsm backend, policy %s",
     async (policy) => {
       const directory = temporaryDirectory();
-      const life = await runLife({
-        seed: 1,
-        operations: isLong ? 25 : 16,
-        backend: "lsm",
-        policy,
-        directory,
-      });
+      const life = await runLife({ seed: 1, operations: 25, backend: "lsm", policy, directory });
       assert.deepEqual([...life.violations], [], life.history.join(" "));
       assert.ok(life.checkpoints > 0 && life.restores > 1);
     },

@@ -107,7 +107,7 @@ for (const kind of ["lsm", "memory"] as const) {
         const checkpoint = await stored(kind);
         const path = checkpoint[role];
         const { size } = statSync(path);
-        for (let offset = 0; offset < size; offset += stride * (isLong ? 1 : 9)) {
+        for (let offset = 0; offset < size; offset += stride * (isLong ? 1 : 5)) {
           await whileFlipped(path, offset, () =>
             refused(checkpoint, damageCodes, `byte ${offset}`),
           );

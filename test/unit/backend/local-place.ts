@@ -16,7 +16,7 @@ import { temporaryDirectory } from "../../support/temporary-directory.ts";
 import { storageWith } from "../../support/other-storages.ts";
 
 export type Kind = "lsm" | "memory";
-export const rows = 1800;
+export const rows = 3000;
 export const valueOf = (key: number, round: number): Buffer =>
   Buffer.alloc(600, `${key}-${round}-`);
 

@@ -16,7 +16,7 @@ import {
 import type { OpenStateHost } from "../../../src/backend/state-host.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 
-const rows = 3500;
+const rows = 6000;
 const valueOf = (key: number) => Buffer.alloc(1000, `${key}-`);
 
 class Place {

@@ -115,7 +115,7 @@ describe("a checkpoint with a log", () => {
     const { directory, expected } = await once;
     const before = await bytesOf(directory);
     let logs = 0;
-    for (const [checkpointId, contents] of sample([...expected].toReversed(), 3)) {
+    for (const [checkpointId, contents] of sample([...expected].toReversed(), 2)) {
       await viewing(directory, checkpointId, async (view) => {
         logs += logOf(view)?.segments.length ?? 0;
         assertSame(await scanned(view), contents);
@@ -155,7 +155,7 @@ describe("a checkpoint with a log", () => {
   test("is intact, differs from others in what changed, and is listed", async () => {
     const { directory, expected } = await once;
     const ids = [...expected.keys()];
-    for (const id of sample(ids.toReversed(), 5)) {
+    for (const id of sample(ids.toReversed(), 4)) {
       const report = await viewing(directory, id, (view) => verifyCheckpoint(view, { rows: true }));
       assert.deepEqual(report.damaged, []);
     }
@@ -209,7 +209,7 @@ describe("a checkpoint with a log", () => {
     ["another number of key groups", { format: "native", backend: "lsm", keyGroups: 40 }],
     ["a dump", { format: "native", backend: "memory" }],
   ] as const;
-  for (const [what, options] of sample(conversions, 3)) {
+  for (const [what, options] of sample(conversions, 2)) {
     test(`is converted to ${what}`, async () => {
       const { directory, expected } = await once;
       const folder = temporaryDirectory();

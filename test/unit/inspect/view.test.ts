@@ -65,7 +65,7 @@ describe("a checkpoint view", () => {
       await checkpoint();
       write(job, 1, 3);
       await checkpoint();
-      for (const [checkpointId, contents] of sample([...expected], 5)) {
+      for (const [checkpointId, contents] of sample([...expected], 3)) {
         await viewing(
           directory,
           async (view) => {
