@@ -78,6 +78,12 @@ function report(object: Readonly<Record<string, unknown>>): void {
     process.stdout.write(`${Object.entries(object).map(String).join("  ").replaceAll(",", " ")}\n`);
 }
 
+/** Times that small segments were put together. */
+let mergeCount = 0;
+logMergeTracing.asyncEnd.subscribe((trace) => {
+  if ((trace as LogMergeTrace).uploadedBytes !== undefined) mergeCount++;
+});
+
 type Subject = Pick<LifeOptions, "backend" | "policy">;
 
 /** Lives on one backend, summed up. True if nothing was broken. */
@@ -110,12 +116,6 @@ async function live(subject: Subject, count: number, operationsMax: number): Pro
   });
   return ok;
 }
-
-/** Times that small segments were put together. */
-let mergeCount = 0;
-logMergeTracing.asyncEnd.subscribe((trace) => {
-  if ((trace as LogMergeTrace).uploadedBytes !== undefined) mergeCount++;
-});
 
 async function one(
   { backend, policy }: Subject,

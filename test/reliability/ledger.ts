@@ -48,10 +48,10 @@ export interface PartReport {
   readonly part: string;
   readonly trials: number;
   readonly failures: number;
-  /** Trials since the last chunk with a failure, whose cause was fixed then; all, if none failed. */
-  readonly trialsSinceFailure: number;
-  /** 95 % upper bound of the odds of a failure in one trial: 3/n of those. */
+  /** 95 % upper bound of the odds of a failure in one trial: 3/n, if none was seen. */
   readonly bound: number | null;
+  /** After the last chunk with a failure; all, if none failed. Claims nothing: whether its cause is fixed is not known here. */
+  readonly trialsSinceFailure: number;
   readonly asked: number;
   readonly unit: string;
   readonly reached: boolean;
@@ -59,10 +59,7 @@ export interface PartReport {
   readonly to: string | null;
 }
 
-/**
- * Totals of all chunks, failures included: what was fixed since stays in the ledger. What is claimed are the
- * trials since the last failure.
- */
+/** Totals of all chunks, failures included: what was fixed since stays in the ledger. */
 export function reportOf(parts: readonly Part[]): PartReport[] {
   const ledger = readLedger();
   return parts.map(({ name, asked, unit }) => {
@@ -72,17 +69,18 @@ export function reportOf(parts: readonly Part[]): PartReport[] {
     const trials = sum((chunk) => chunk.trials);
     const failures = sum((chunk) => chunk.failures);
     const lastFailed = chunks.findLastIndex((chunk) => chunk.failures > 0);
-    const since = chunks.slice(lastFailed + 1);
-    const trialsSinceFailure = since.reduce((total, chunk) => total + chunk.trials, 0);
+    const trialsSinceFailure = chunks
+      .slice(lastFailed + 1)
+      .reduce((total, chunk) => total + chunk.trials, 0);
     return {
       part: name,
       trials,
       failures,
+      bound: failures === 0 && trials > 0 ? 3 / trials : null,
       trialsSinceFailure,
-      bound: trialsSinceFailure > 0 ? 3 / trialsSinceFailure : null,
       asked,
       unit,
-      reached: trialsSinceFailure >= asked,
+      reached: trials >= asked && failures === 0,
       commits: new Set(chunks.map(({ commit }) => commit)).size,
       to: chunks.at(-1)?.date ?? null,
     };
