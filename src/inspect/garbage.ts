@@ -11,6 +11,7 @@ import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
 import type { Environment } from "../api/environment.ts";
 import { CheckpointReader } from "../checkpoint/checkpoint-reader.ts";
 import { CompletionSequence } from "../checkpoint/completion-sequence.ts";
+import { metadataName } from "../checkpoint/layout.ts";
 import { type RetainedScan, scanRetained } from "../checkpoint/retained-scan.ts";
 import { integerOption, refuseUnknownOptions } from "../common/options.ts";
 import { nodeEnvironment } from "../environment/node-environment.ts";
@@ -149,7 +150,7 @@ class Collector {
       return newest === 0 ? [] : [...leftovers.metadata, ...leftovers.files];
     throw new CorruptionError(
       `checkpoint number ${damaged} cannot be read, and what it uses is unknown: nothing is removed`,
-      `metadata/${damaged}`,
+      metadataName(damaged),
       0,
     );
   }

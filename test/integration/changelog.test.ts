@@ -140,6 +140,8 @@ describe("options", () => {
       [{ backend: "memory" }, /policy "changelog" needs backend "lsm"/],
       [{ policy: "full" }, /changelog is for policy "changelog"/],
       [{ changelog: { segmentBytes: 1 } }, /changelog.segmentBytes/],
+      [{ changelog: { segmentsToMerge: 1 } }, /changelog.segmentsToMerge/],
+      [{ changelog: { segmentsToMerge: 65 } }, /changelog.segmentsToMerge/],
       [{ changelog: { recoveryTimeObjectiveMs: 1 } }, /changelog.recoveryTimeObjectiveMs/],
       [{ changelog: { segments: 1 } as ChangelogOptions }, /segments/],
     ];

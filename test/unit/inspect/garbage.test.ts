@@ -126,6 +126,27 @@ describe("collecting garbage", () => {
     assert.deepEqual(await objectsOf(job.storage), before);
   });
 
+  test("removes nothing while the newest one is gone, which the list shows with the others", async () => {
+    const { job, fileSystem } = await jobWithOrphan();
+    await job.close();
+    const name = "metadata/0000000003";
+    await fileSystem.unlink(`/store/${name}`);
+    const before = await objectsOf(job.storage);
+    for (const mode of ["dry-run", "take-over"] as const) {
+      const collecting = collectGarbage("/store", { mode, environment: passing(fileSystem) });
+      await assert.rejects(collecting, { code: "VARVE_CORRUPTION", file: name });
+    }
+    assert.deepEqual(await objectsOf(job.storage), before);
+    const { checkpoints, damaged } = await listCheckpoints(job.storage);
+    assert.deepEqual(
+      [
+        checkpoints.map(({ checkpointId }) => checkpointId),
+        damaged.map((one) => one.completionNumber),
+      ],
+      [[2], [3]],
+    );
+  });
+
   test("makes nothing where there is nothing, and refuses what it does not know", async () => {
     const fileSystem = new MemoryFileSystem();
     const environment = passing(fileSystem);
