@@ -96,12 +96,13 @@ function compressedBytesOfAll(keys: Int32Array): number {
   const codec = loadCodec();
   const counts = new Float64Array(zipfKeys);
   const raw = new Uint8Array(FRAME_RAW_BYTES_MAX);
+  const target = new Uint8Array(FRAME_RAW_BYTES_MAX);
   const view = new DataView(raw.buffer);
   let at = 0;
   let total = 0;
   const flush = (): void => {
-    const block = codec.compress(raw.subarray(0, at));
-    total += FRAME_HEADER_BYTES + (block?.length ?? at);
+    const blockBytes = codec.compress(raw.subarray(0, at), target);
+    total += FRAME_HEADER_BYTES + (blockBytes === 0 ? at : blockBytes);
     at = 0;
   };
   for (const key of keys) {

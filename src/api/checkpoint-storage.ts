@@ -11,6 +11,14 @@ export interface PutOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Another name, which a storage may read once it has created one. */
+export interface ReadAfter {
+  readonly name: string;
+  readonly maxBytes: number;
+  /** Set by the storage, if it has read it. Whoever finds it undefined calls `read`. */
+  bytes: Uint8Array | undefined;
+}
+
 /**
  * Names are `/`-separated segments of `[a-z0-9._-]`, none starting with a dot. Every promise that
  * resolves means durable: bytes and name survive a power loss. Errors are StorageError,
@@ -31,8 +39,11 @@ export interface CheckpointStorage {
    * whole, and each checkpoint of policy "changelog" is an object of its own.
    */
   pathForAppending?(name: string): Promise<string>;
-  /** Atomically creates, or reports that the name exists: the fence of D7. */
-  createIfAbsent(name: string, bytes: Uint8Array): Promise<"created" | "exists">;
+  /**
+   * Atomically creates, or reports that the name exists: the fence of D7. `after`: what the caller is
+   * going to read then; a storage whose calls take their time may do so in this one.
+   */
+  createIfAbsent(name: string, bytes: Uint8Array, after?: ReadAfter): Promise<"created" | "exists">;
   /** Atomically creates or replaces. Only for hints: losing it must lose nothing. */
   replace(name: string, bytes: Uint8Array): Promise<void>;
   /** All bytes, or undefined if the name does not exist. More than `maxBytes` is a StorageError. */

@@ -19,7 +19,7 @@ export interface ChangelogOptions {
    * Changed rows are appended ahead of the checkpoint once there are so many bytes of them in memory,
    * so that little is left to write at the cut. The size grows by itself, up to an eighth of the write
    * buffer, while rows change again soon after, which would be logged twice. 512 KiB to 1 GiB.
-   * @defaultValue 1 MiB
+   * @defaultValue 512 KiB
    */
   readonly earlyAppendBytes?: number | undefined;
   /**
@@ -79,7 +79,7 @@ export function resolveChangelogOptions(
   return {
     segmentBytes: integer("segmentBytes", 64 * MIB, 64 * KIB, 512 * MIB),
     segmentsToMerge: integer("segmentsToMerge", 16, 2, 64),
-    earlyAppendBytes: integer("earlyAppendBytes", MIB, 512 * KIB, 1024 * MIB),
+    earlyAppendBytes: integer("earlyAppendBytes", 512 * KIB, 512 * KIB, 1024 * MIB),
     materializationLogBytes: integer("materializationLogBytes", log, 64 * KIB, 65_536 * MIB),
     materializationIntervalMs: integer("materializationIntervalMs", 600_000, 100, 604_800_000),
     recoveryTimeObjectiveMs:

@@ -59,8 +59,9 @@ export class AppendService {
     assert(writer !== undefined, "a segment takes batches that was not created");
     const { clock } = this.#environment;
     const startMs = clock.monotonicMs();
-    const batches = tasks.map((task) => this.#encoder.encode(task)); // A1
-    await writer.write(batches.flatMap(({ parts }) => parts));
+    const { pieces, batches } = this.#encoder.encode(tasks); // A1
+    await writer.write(pieces);
+    this.#encoder.release();
     const writtenMs = clock.monotonicMs();
     const synced = isSynced ? await writer.sync() : undefined;
     return {

@@ -7,9 +7,13 @@ import type { KeyGroupRange } from "../api/keyed-state-backend.ts";
 import { assert } from "../common/assert.ts";
 import { writeVarint } from "../common/varint.ts";
 import { ChangeKind } from "../format/changelog-rows.ts";
-import { encodeBatchHeader, encodeBatchIndex } from "../format/changelog-segment.ts";
+import {
+  BATCH_HEADER_BYTES,
+  encodeBatchHeader,
+  encodeBatchIndex,
+} from "../format/changelog-segment.ts";
 import type { BatchFrame } from "../format/changelog-segment.ts";
-import { FRAME_RAW_BYTES_MAX, encodeFrame } from "../format/frame.ts";
+import { FRAME_RAW_BYTES_MAX, encodeFrameInto, frameBytesMax } from "../format/frame.ts";
 import type { FrameTools } from "../format/frame.ts";
 import {
   KEY_LENGTH_MASK,
@@ -19,6 +23,7 @@ import {
 } from "../format/row-record.ts";
 import { CollectedRows, collectRows } from "../format/sealed-rows.ts";
 import type { AppendTask } from "./append-protocol.ts";
+import { PieceWriter } from "./piece-writer.ts";
 
 /** Raw bytes at which a frame ends: LZ4 gains nothing above its window of 64 KiB. */
 const FRAME_RAW_BYTES = 131_072;
@@ -29,15 +34,21 @@ const TOUCHED_ROWS = 64;
 const LINE_WORDS = 15;
 
 export interface EncodedBatch {
-  /** The bytes of the batch, in pieces. */
-  readonly parts: readonly Uint8Array[];
   readonly lengthBytes: number;
   /** Of the rows in it, before compression. */
   readonly rawBytes: number;
   readonly rowCount: number;
 }
 
+export interface EncodedGroup {
+  /** Bytes of all batches, one behind the other. They stay until `release`. */
+  readonly pieces: readonly Uint8Array[];
+  /** In the order of the tasks. */
+  readonly batches: readonly EncodedBatch[];
+}
+
 export class BatchEncoder {
+  readonly #out = new PieceWriter();
   readonly #words: Int32Array;
   readonly #bytes: Uint8Array;
   readonly #tools: FrameTools;
@@ -56,25 +67,36 @@ export class BatchEncoder {
     this.#tools = tools;
   }
 
-  encode(task: AppendTask): EncodedBatch {
+  encode(tasks: readonly AppendTask[]): EncodedGroup {
+    this.#out.release(); // Of a group that failed.
+    const batches = tasks.map((task) => this.#encodeBatch(task));
+    return { pieces: this.#out.pieces(), batches };
+  }
+
+  /** The pieces of the group are not read any more. */
+  release(): void {
+    this.#out.release();
+  }
+
+  #encodeBatch(task: AppendTask): EncodedBatch {
     const { keyGroups, afterChange, upToChange } = task;
+    const out = this.#out;
     collectRows(this.#words, task.chunks, task.boundary, this.#rows);
     this.#sortByKeyGroup(keyGroups);
     this.#touched = 0;
+    const header = out.skip(BATCH_HEADER_BYTES);
     const frames: Omit<BatchFrame, "offset">[] = [];
-    const parts: Uint8Array[] = [];
     let frameBytes = 0;
     let rawBytes = 0;
     for (let index = 0; index < this.#rows.count;) {
       const start = index;
       const end = this.#fillFrame(start);
       index = end.next;
-      const frame = encodeFrame(this.#raw.subarray(0, end.rawBytes), this.#tools);
-      parts.push(frame);
-      frameBytes += frame.length;
+      const lengthBytes = this.#encodeFrame(this.#raw.subarray(0, end.rawBytes));
+      frameBytes += lengthBytes;
       rawBytes += end.rawBytes;
       frames.push({
-        lengthBytes: frame.length,
+        lengthBytes,
         firstKeyGroup: this.#groupOf(this.#sorted[start]!),
         lastKeyGroup: this.#groupOf(this.#sorted[index - 1]!),
       });
@@ -84,10 +106,19 @@ export class BatchEncoder {
     const groups = { firstKeyGroup: keyGroups.first, lastKeyGroup: keyGroups.last };
     const counts = { frameCount: frames.length, frameBytes, rowCount };
     const changes = { keyGroupCount: keyGroups.max, ...groups, afterChange, upToChange };
-    const header = encodeBatchHeader({ ...changes, ...counts }, checksum);
-    const tail = encodeBatchIndex(frames, checksum);
-    const lengthBytes = header.length + frameBytes + tail.length;
-    return { parts: [header, ...parts, tail], lengthBytes, rawBytes, rowCount };
+    header.set(encodeBatchHeader({ ...changes, ...counts }, checksum));
+    const index = encodeBatchIndex(frames, checksum);
+    out.skip(index.length).set(index);
+    const lengthBytes = header.length + frameBytes + index.length;
+    return { lengthBytes, rawBytes, rowCount };
+  }
+
+  #encodeFrame(raw: Uint8Array): number {
+    const out = this.#out;
+    out.reserve(frameBytesMax(raw.length));
+    const start = out.offset;
+    out.advanceTo(encodeFrameInto(out.current, start, raw, this.#tools));
+    return out.offset - start;
   }
 
   /** B1: a counting sort, which keeps the order. */

@@ -11,9 +11,6 @@ import { StorageError } from "../errors.ts";
 import { SEGMENT_HEADER_BYTES, encodeSegmentHeader } from "../format/changelog-segment.ts";
 import { concatenate } from "../format/frame-sequence.ts";
 
-/** Parts are put together up to this, so that a batch is one write and no copy is large. */
-const WRITE_BYTES_MAX = 4_194_304;
-
 export class SegmentWriter {
   readonly #file: WritableFile | undefined;
   /** Of a segment in memory. */
@@ -55,27 +52,15 @@ export class SegmentWriter {
     return this.#lengthBytes;
   }
 
-  async write(parts: readonly Uint8Array[]): Promise<void> {
+  /** The bytes may change once the promise has resolved. */
+  async write(pieces: readonly Uint8Array[]): Promise<void> {
     await this.#orPoisoned("write", async () => {
-      let pending: Uint8Array[] = [];
-      let pendingBytes = 0;
-      const flush = async (): Promise<void> => {
-        if (pendingBytes === 0) return;
-        const [only] = pending;
-        const bytes = pending.length === 1 ? only! : concatenate(pending);
-        pending = [];
-        pendingBytes = 0;
-        this.#hash.update(bytes); // W2
-        this.#lengthBytes += bytes.length;
-        if (this.#file === undefined) this.#parts.push(bytes);
-        else await this.#file.write(bytes);
-      };
-      for (const part of parts) {
-        if (pendingBytes + part.length > WRITE_BYTES_MAX) await flush(); //# fail point: segment.flushed
-        pending.push(part);
-        pendingBytes += part.length;
+      for (const piece of pieces) {
+        this.#hash.update(piece); // W2
+        this.#lengthBytes += piece.length;
+        if (this.#file === undefined) this.#parts.push(piece.slice());
+        else await this.#file.write(piece); //# fail point: segment.piece-written
       }
-      await flush(); //# fail point: segment.flushed-2
     });
   }
 

@@ -271,8 +271,8 @@ export class CheckpointStore implements AsyncDisposable {
       const number = this.#newestNumber + 1;
       const bytes = await this.#encode(request, number); //# fail point: store.encoded
       const mine: OwnCreation = { number, bytes, checkpointId: request.checkpointId };
-      const holder = await this.#createAt(mine); //# fail point: store.metadata-created
-      await this.#checkOvertaken(number); //# fail point: store.not-overtaken
+      const { holder, hinted } = await this.#createAt(mine); //# fail point: store.metadata-created
+      await this.#checkOvertaken(number, hinted); //# fail point: store.not-overtaken
       this.#undecided = [];
       if (holder.checkpointId === request.checkpointId) return number;
       // An earlier attempt of ours has taken effect after all (C4).
@@ -280,8 +280,8 @@ export class CheckpointStore implements AsyncDisposable {
     }
   }
 
-  /** Which of our attempts holds the number: this one, or an earlier undecided one. */
-  async #createAt(mine: OwnCreation): Promise<OwnCreation> {
+  /** Which of our attempts holds the number, this one or an earlier undecided one; and the hint, if it was read. */
+  async #createAt(mine: OwnCreation): Promise<{ holder: OwnCreation; hinted: number | undefined }> {
     this.#undecided.push(mine);
     const creation = await this.#sequence.create(mine.number, mine.bytes);
     if (creation.outcome === "failed") {
@@ -299,12 +299,12 @@ export class CheckpointStore implements AsyncDisposable {
     const lost = this.#undecided.filter((one) => !stays.includes(one.checkpointId));
     this.#undecided = holder === undefined ? [] : [holder]; // Until the hint is read.
     for (const { checkpointId } of lost) this.abort(checkpointId);
-    if (holder !== undefined) return holder;
+    if (holder !== undefined) return { holder, hinted: creation.hinted };
     throw this.#fence(`another owner has created ${metadataName(mine.number)}`);
   }
 
-  async #checkOvertaken(number: number): Promise<void> {
-    const other = await this.#sequence.overtakenBy(number);
+  async #checkOvertaken(number: number, hinted: number | undefined): Promise<void> {
+    const other = await this.#sequence.overtakenBy(number, hinted);
     if (other === undefined) return;
     const fenced = this.#fence(`another owner has completed checkpoint number ${other}`);
     await this.#sequence.withdraw(number);

@@ -5,17 +5,18 @@
 //       finds the newest, and S1 holds for numbers that are already deleted.
 //   S3. Whether a failed creation took effect is unknown until the number is decided: by finding it
 //       taken, or by taking it.
-import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
+import type { CheckpointStorage, ReadAfter } from "../api/checkpoint-storage.ts";
 import { FencedError, NoSpaceError } from "../errors.ts";
 import { encodeClosed } from "../format/closed-sequence.ts";
-import { encodeHint } from "../format/metadata-hint.ts";
+import { HINT_BYTES, decodeHint, encodeHint } from "../format/metadata-hint.ts";
 import { METADATA_BYTES_MAX } from "../format/metadata.ts";
 import { CheckpointReader } from "./checkpoint-reader.ts";
 import { LATEST_NAME, metadataName } from "./layout.ts";
 
 /** What became of one attempt to create metadata. */
 export type Creation =
-  | { readonly outcome: "created" | "exists" }
+  /** `hinted`: what the hint named after that; undefined if it is not known. */
+  | { readonly outcome: "created" | "exists"; readonly hinted?: number | undefined }
   /** `isKnown`: it has not taken effect, and never will (S3). */
   | { readonly outcome: "failed"; readonly isKnown: boolean; readonly cause: unknown };
 
@@ -32,7 +33,7 @@ export class CompletionSequence {
   async create(number: number, bytes: Uint8Array): Promise<Creation> {
     const name = metadataName(number);
     try {
-      return { outcome: await this.#storage.createIfAbsent(name, bytes) };
+      return await this.#create(name, bytes);
     } catch (cause) {
       const isVisible = await this.#reader.exists(number).catch(() => undefined);
       // A full disk wrote nothing. Any other failed request may still arrive, at an object store.
@@ -40,10 +41,17 @@ export class CompletionSequence {
       if (isVisible !== true) return { outcome: "failed", isKnown, cause };
     }
     try {
-      return { outcome: await this.#storage.createIfAbsent(name, bytes) };
+      return await this.#create(name, bytes);
     } catch (cause) {
       return { outcome: "failed", isKnown: false, cause };
     }
+  }
+
+  async #create(name: string, bytes: Uint8Array): Promise<Creation> {
+    // One that is longer is damaged.
+    const hint: ReadAfter = { name: LATEST_NAME, maxBytes: HINT_BYTES, bytes: undefined };
+    const outcome = await this.#storage.createIfAbsent(name, bytes, hint);
+    return { outcome, hinted: hint.bytes === undefined ? undefined : decodeHint(hint.bytes) };
   }
 
   /** Which of `ours` holds the number, which is taken: its index, or -1 if another owner does. */
@@ -56,10 +64,12 @@ export class CompletionSequence {
   /**
    * A number beyond this one, which we have just created, that another owner has completed;
    * undefined if there is none. If there is, ours does not count and has to be withdrawn (S1).
+   * `hinted`: what the hint is known to have named after the creation.
    */
-  async overtakenBy(number: number): Promise<number | undefined> {
-    const hinted = (await this.#reader.readHint()) ?? (await this.#reader.highestListed());
-    return hinted === undefined || hinted <= number ? undefined : hinted;
+  async overtakenBy(number: number, hinted?: number): Promise<number | undefined> {
+    const reader = this.#reader;
+    const newest = hinted ?? (await reader.readHint()) ?? (await reader.highestListed());
+    return newest === undefined || newest <= number ? undefined : newest;
   }
 
   async withdraw(number: number): Promise<void> {
@@ -85,7 +95,7 @@ export class CompletionSequence {
     const creation = await this.create(number, bytes); //# fail point: sequence.closing
     if (creation.outcome === "failed") throw creation.cause as Error;
     if (creation.outcome === "exists" && (await this.holderOf(number, [bytes])) < 0) return false;
-    if ((await this.overtakenBy(number)) !== undefined) {
+    if ((await this.overtakenBy(number, creation.hinted)) !== undefined) {
       await this.withdraw(number);
       return false;
     }

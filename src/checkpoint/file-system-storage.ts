@@ -5,7 +5,12 @@
 //   S3. Symbolic links of the root are resolved once. An object that is a symbolic link is refused, and
 //       so is one in a folder that is.
 import { basename, dirname, join, resolve } from "node:path";
-import type { CheckpointStorage, PutOptions, StorageStats } from "../api/checkpoint-storage.ts";
+import type {
+  CheckpointStorage,
+  PutOptions,
+  ReadAfter,
+  StorageStats,
+} from "../api/checkpoint-storage.ts";
 import type { Environment, FileSystem } from "../api/environment.ts";
 import { refuseUnknownOptions } from "../common/options.ts";
 import { InvalidArgumentError, StorageError } from "../errors.ts";
@@ -19,7 +24,7 @@ import { linkRefusals } from "./link-refusals.ts";
 import { checkObjectName, isObjectName } from "./object-name.ts";
 import { RealFolders } from "./real-folders.ts";
 import { TemporaryFiles } from "./temporary-files.ts";
-import { DirectWholeFiles, type Named, type WholeFiles } from "./whole-files.ts";
+import { DirectWholeFiles, type Named, type WholeFile, type WholeFiles } from "./whole-files.ts";
 
 export interface FileSystemStorageOptions {
   /**
@@ -122,8 +127,21 @@ class FileSystemStorage implements CheckpointStorage {
     return this.#doing(`begin ${name}`, () => this.#pathForWriting(name));
   }
 
-  async createIfAbsent(name: string, bytes: Uint8Array): Promise<"created" | "exists"> {
-    return this.#doing(`create ${name}`, () => this.#nameWhole("create", name, bytes));
+  async createIfAbsent(
+    name: string,
+    bytes: Uint8Array,
+    after?: ReadAfter,
+  ): Promise<"created" | "exists"> {
+    if (after !== undefined) checkObjectName(after.name);
+    return this.#doing(`create ${name}`, async () => {
+      const thenRead = after && {
+        path: await this.#pathForReading(after.name),
+        maxBytes: after.maxBytes,
+      };
+      const { outcome, read } = await this.#nameWhole("create", name, bytes, thenRead);
+      if (after !== undefined) after.bytes = read;
+      return outcome;
+    });
   }
 
   async replace(name: string, bytes: Uint8Array): Promise<void> {
@@ -139,12 +157,12 @@ class FileSystemStorage implements CheckpointStorage {
     kind: "create" | "replace",
     name: string,
     bytes: Uint8Array,
-  ): Promise<"created" | "exists"> {
+    thenRead?: WholeFile["thenRead"],
+  ): Promise<Named> {
     const path = await this.#pathForWriting(name);
-    const file = { path, temporary: this.#temporaries.beside(path), bytes };
+    const file = { path, temporary: this.#temporaries.beside(path), bytes, thenRead };
     const work = (): Promise<Named> => this.#wholeFiles[kind](file);
-    const { outcome } = await this.#syncs.withSync(dirname(path), work);
-    return outcome;
+    return this.#syncs.withSync(dirname(path), work);
   }
 
   async read(name: string, maxBytes: number): Promise<Uint8Array | undefined> {

@@ -24,6 +24,7 @@ export interface FileCalls {
 /** As `Named`; errors cross as data. */
 export interface NamedData {
   readonly outcome: Named["outcome"];
+  readonly read: Uint8Array | undefined;
   readonly unsynced: ErrorData | undefined;
 }
 
@@ -67,9 +68,10 @@ function call<K extends keyof FileCalls>(
 
 async function name(kind: "create" | "replace", file: WholeFile): Promise<Named> {
   const bytes = new Uint8Array(file.bytes); // Of their own: a view would take all of its buffer along.
-  const { path, temporary } = file;
-  const { outcome, unsynced } = await call(kind, { path, temporary, bytes }, [bytes.buffer]);
-  return { outcome, unsynced: unsynced === undefined ? undefined : fromErrorData(unsynced) };
+  const { path, temporary, thenRead } = file;
+  const request = { path, temporary, bytes, thenRead };
+  const { outcome, read, unsynced } = await call(kind, request, [bytes.buffer]);
+  return { outcome, read, unsynced: unsynced === undefined ? undefined : fromErrorData(unsynced) };
 }
 
 const threadWholeFiles: WholeFiles = {

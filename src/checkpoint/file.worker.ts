@@ -37,8 +37,8 @@ async function serve(message: FileCallMessage): Promise<NamedData | Uint8Array> 
   }
 }
 
-function dataOf({ outcome, unsynced }: Named): NamedData {
-  return { outcome, unsynced: unsynced === undefined ? undefined : toErrorData(unsynced) };
+function dataOf({ outcome, read, unsynced }: Named): NamedData {
+  return { outcome, read, unsynced: unsynced === undefined ? undefined : toErrorData(unsynced) };
 }
 
 function send(message: FileAnswerMessage, transfer: readonly ArrayBuffer[] = []): void {

@@ -15,10 +15,14 @@ export interface WholeFile {
   /** In the same directory; new. */
   readonly temporary: string;
   readonly bytes: Uint8Array;
+  /** A file that is read once the name is durable. */
+  readonly thenRead?: { readonly path: string; readonly maxBytes: number } | undefined;
 }
 
 export interface Named {
   readonly outcome: "created" | "exists";
+  /** Bytes of `thenRead`; undefined if they could not be read. */
+  readonly read?: Uint8Array | undefined;
   /** Why the directory could not be synced, if it could not: the name may not survive a power loss. */
   readonly unsynced: Error | undefined;
 }
@@ -40,7 +44,7 @@ export class DirectWholeFiles implements WholeFiles {
     this.#fileSystem = fileSystem;
   }
 
-  async create({ path, temporary, bytes }: WholeFile): Promise<Named> {
+  async create({ path, temporary, bytes, thenRead }: WholeFile): Promise<Named> {
     let outcome: Named["outcome"] = "created";
     try {
       await writeSynced(this.#fileSystem, temporary, bytes);
@@ -51,7 +55,10 @@ export class DirectWholeFiles implements WholeFiles {
       outcome = "exists";
     }
     if (outcome === "created") await this.#fileSystem.unlink(temporary); //# fail point: storage.temporary-unlinked
-    return { outcome, unsynced: await this.#syncFailure(path) };
+    const unsynced = await this.#syncFailure(path);
+    if (thenRead === undefined) return { outcome, unsynced };
+    const read = await this.read(thenRead.path, thenRead.maxBytes).catch(() => undefined);
+    return { outcome, unsynced, read };
   }
 
   async replace({ path, temporary, bytes }: WholeFile): Promise<Named> {

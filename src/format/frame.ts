@@ -29,8 +29,8 @@ export type FrameCodec = (typeof FrameCodec)[keyof typeof FrameCodec];
 /** Compresses blocks. The bytes are LZ4's block format, whichever library makes them. */
 export interface BlockCodec {
   readonly name: string;
-  /** The compressed block, or undefined if it would not be smaller. */
-  compress(raw: Uint8Array): Uint8Array | undefined;
+  /** Writes the compressed block to the start of `target`, which is no shorter. Its length; 0 if it would not be smaller. */
+  compress(raw: Uint8Array, target: Uint8Array): number;
   /** Exactly `rawLength` bytes, or undefined if the block does not hold them. */
   decompress(block: Uint8Array, rawLength: number): Uint8Array | undefined;
 }
@@ -57,20 +57,42 @@ export interface FrameHeader {
   readonly checksum: bigint;
 }
 
+/** Most bytes that the frame of so many has. */
+export function frameBytesMax(rawBytes: number): number {
+  return FRAME_HEADER_BYTES + rawBytes;
+}
+
 /** One frame: header and stored bytes. Raw without a codec, or where LZ4 does not shrink it. */
 export function encodeFrame(raw: Uint8Array, tools: FrameTools): Uint8Array {
+  const frame = new Uint8Array(frameBytesMax(raw.length));
+  const end = encodeFrameInto(frame, 0, raw, tools);
+  return end === frame.length ? frame : frame.slice(0, end);
+}
+
+/** As `encodeFrame`, at an offset with room for `frameBytesMax`. Offset just past the frame. */
+export function encodeFrameInto(
+  target: Uint8Array,
+  offset: number,
+  raw: Uint8Array,
+  tools: FrameTools,
+): number {
   assert(raw.length <= 0xffff_ffff, "frame longer than its u32 length field");
-  const block = raw.length === 0 ? undefined : tools.codec?.compress(raw);
-  const stored = block ?? raw;
-  assert(block === undefined || block.length < raw.length, "E1: a block that does not shrink");
-  const frame = new Uint8Array(FRAME_HEADER_BYTES + stored.length);
-  const view = new DataView(frame.buffer);
-  view.setUint8(CODEC_OFFSET, block === undefined ? FrameCodec.raw : FrameCodec.lz4);
+  const start = offset + FRAME_HEADER_BYTES;
+  assert(start + raw.length <= target.length, "no room for a frame");
+  const room = target.subarray(start, start + raw.length);
+  const blockBytes = raw.length === 0 ? 0 : (tools.codec?.compress(raw, room) ?? 0);
+  assert(blockBytes === 0 || blockBytes < raw.length, "E1: a block that does not shrink");
+  const isRaw = blockBytes === 0;
+  if (isRaw) room.set(raw);
+  const stored = isRaw ? room : room.subarray(0, blockBytes);
+  const view = new DataView(target.buffer, target.byteOffset + offset, FRAME_HEADER_BYTES);
+  view.setUint8(CODEC_OFFSET, isRaw ? FrameCodec.raw : FrameCodec.lz4);
+  view.setUint8(ENCRYPTION_OFFSET, 0); // The target may have been used before.
+  view.setUint16(RESERVED_OFFSET, 0, true);
   view.setUint32(RAW_LENGTH_OFFSET, raw.length, true);
   view.setUint32(STORED_LENGTH_OFFSET, stored.length, true);
   view.setBigUint64(CHECKSUM_OFFSET, tools.checksum.xxh64(stored), true);
-  frame.set(stored, FRAME_HEADER_BYTES);
-  return frame;
+  return start + stored.length;
 }
 
 /** The header of the frame at `offset`; its stored bytes are all within `end`. */

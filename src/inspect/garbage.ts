@@ -176,7 +176,7 @@ class Collector {
       const creation = await sequence.create(number, encodeMetadata(copy, checksum));
       if (creation.outcome === "failed") throw creation.cause as Error;
       if (creation.outcome === "exists") continue; // The job runs: once more, after its checkpoint.
-      if ((await sequence.overtakenBy(number)) === undefined) {
+      if ((await sequence.overtakenBy(number, creation.hinted)) === undefined) {
         await sequence.publish(number);
         return;
       }

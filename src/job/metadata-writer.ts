@@ -65,7 +65,7 @@ export class MetadataWriter {
         const isOurs = (await this.#sequence.holderOf(number, [bytes])) === 0;
         if (!isOurs) return this.#fenced(`another owner has completed number ${number}`);
       }
-      const other = await this.#sequence.overtakenBy(number);
+      const other = await this.#sequence.overtakenBy(number, creation.hinted);
       if (other !== undefined) {
         await this.#sequence.withdraw(number);
         return this.#fenced(`another owner has completed number ${other}`);

@@ -50,22 +50,20 @@ function attempt(name: string, make: (library: unknown) => BlockCodec): BlockCod
 
 function isWorking(codec: BlockCodec): boolean {
   const raw = Buffer.alloc(256, "varve ");
-  const block = codec.compress(raw);
-  const back = block === undefined ? undefined : codec.decompress(block, raw.length);
+  const target = Buffer.alloc(raw.length);
+  const length = codec.compress(raw, target);
+  const back = length > 0 ? codec.decompress(target.subarray(0, length), raw.length) : undefined;
   return back !== undefined && raw.equals(back);
 }
 
 function lz4Codec(library: Lz4): BlockCodec {
-  let scratch = Buffer.alloc(0);
   return {
     name: "lz4",
-    compress(raw) {
+    compress(raw, target) {
       // One byte less than the input: what does not fit would not shrink.
       const room = raw.length - 1;
-      if (room < 1) return undefined;
-      if (scratch.length < room) scratch = Buffer.allocUnsafeSlow(room);
-      const length = library.encodeBlock(bufferOf(raw), scratch.subarray(0, room));
-      return length > 0 ? Uint8Array.from(scratch.subarray(0, length)) : undefined;
+      if (room < 1) return 0;
+      return library.encodeBlock(bufferOf(raw), bufferOf(target.subarray(0, room)));
     },
     decompress(block, rawLength) {
       const raw = Buffer.allocUnsafeSlow(rawLength);
@@ -79,10 +77,11 @@ function lz4Codec(library: Lz4): BlockCodec {
 function lz4NapiCodec(library: Lz4Napi): BlockCodec {
   return {
     name: "lz4-napi",
-    compress(raw) {
-      const prefixed = library.compressSync(bufferOf(raw));
-      const block = prefixed.subarray(SIZE_PREFIX_BYTES);
-      return block.length < raw.length ? Uint8Array.from(block) : undefined;
+    compress(raw, target) {
+      const block = library.compressSync(bufferOf(raw)).subarray(SIZE_PREFIX_BYTES);
+      if (block.length >= raw.length) return 0;
+      target.set(block);
+      return block.length;
     },
     decompress(block, rawLength) {
       const prefixed = Buffer.allocUnsafe(SIZE_PREFIX_BYTES + block.length);
@@ -102,7 +101,7 @@ function lz4NapiCodec(library: Lz4Napi): BlockCodec {
 /** Writes raw frames, which every reader takes. */
 const noCodec: BlockCodec = {
   name: "none",
-  compress: () => undefined,
+  compress: () => 0,
   decompress() {
     throw new UnsupportedFormatError(
       "neither lz4 nor lz4-napi loads on this machine",

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { CheckpointStorage } from "../../src/api/checkpoint-storage.ts";
+import type { CheckpointStorage, ReadAfter } from "../../src/api/checkpoint-storage.ts";
 
 export const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
 export const text = (found: Uint8Array | undefined): string | undefined =>
@@ -26,6 +26,16 @@ export async function storageContract(storage: CheckpointStorage, local: string)
   assert.equal(await storage.createIfAbsent("metadata/1", bytes("one")), "created");
   assert.equal(await storage.createIfAbsent("metadata/1", bytes("two")), "exists");
   await storage.replace("latest", bytes("1"));
+  for (const [name, maxBytes, found] of [
+    ["missing", 9, undefined],
+    ["latest", 0, undefined],
+    ["latest", 1, "1"],
+  ] as const) {
+    const after: ReadAfter = { name, maxBytes, bytes: undefined };
+    assert.equal(await storage.createIfAbsent("metadata/1", bytes("three"), after), "exists");
+    // A storage need not read it.
+    if (found === undefined || after.bytes !== undefined) assert.equal(text(after.bytes), found);
+  }
   await storage.replace("latest", bytes("2"));
 
   assert.equal(text(await storage.read("files/a", 100)), "data");

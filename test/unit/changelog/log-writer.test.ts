@@ -13,13 +13,15 @@ import {
 import { LogWriter } from "../../../src/changelog/log-writer.ts";
 import { ProgressBlock } from "../../../src/changelog/progress-block.ts";
 import { nodeEnvironment } from "../../../src/environment/node-environment.ts";
-import { readSegmentBatches } from "../../../src/format/changelog-walk.ts";
+import { readChanges } from "../../../src/format/changelog-rows.ts";
+import { readBatchFrame, readSegmentBatches } from "../../../src/format/changelog-walk.ts";
 import { loadFrameChecksum } from "../../../src/format/frame-checksum.ts";
 import { MIB, fileSystemStorage } from "../../../src/index.ts";
 import type { CheckpointStorage, SegmentHandle } from "../../../src/index.ts";
 import { ChunkPool } from "../../../src/memory/chunk-pool.ts";
 import { RowKey } from "../../../src/memory/row-key.ts";
 import { WriteBuffer } from "../../../src/memory/write-buffer.ts";
+import { loadCodec } from "../../../src/workers/codec.ts";
 import { quickDirectory } from "../../support/subjects.ts";
 import { wholeObjects } from "../../support/other-storages.ts";
 
@@ -44,6 +46,19 @@ afterEach(async () => {
   rmSync(root, { recursive: true, force: true });
 });
 
+/** A value that LZ4 does not shrink. */
+function valueOf(number: number): Uint8Array {
+  const value = new Uint8Array(1000);
+  let x = number + 1;
+  for (let at = 0; at < value.length; at++) {
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    value[at] = x >>> 11;
+  }
+  return value;
+}
+
 /** A write buffer whose rows are told apart by a number. */
 class Rows {
   readonly progress = new ProgressBlock();
@@ -65,8 +80,7 @@ class Rows {
       row.hash = number * 2_654_435_761;
       const reference = this.#buffer.reserve(row, 1, 1000, 1000, false);
       const start = this.#buffer.valueOffset(reference);
-      for (let at = 0; at < 1000; at++)
-        this.#buffer.u8[start + at] = (at * 31 + number) ^ (at >> 3);
+      this.#buffer.u8.set(valueOf(number), start);
     }
     const afterChange = this.#boundary;
     const boundary = this.#buffer.seal();
@@ -103,6 +117,26 @@ async function changesIn(handle: SegmentHandle | undefined): Promise<number[]> {
   return readSegmentBatches(bytes, checksum, handle.id).map(({ upToChange }) => upToChange);
 }
 
+/** How many rows each batch has, once they are those that were written. */
+async function rowsIn({ id }: SegmentHandle): Promise<number[]> {
+  const bytes = readFileSync(join(root, "files", id));
+  const tools = { checksum: await loadFrameChecksum(), codec: loadCodec() };
+  const counts: number[] = [];
+  for (const batch of readSegmentBatches(bytes, tools.checksum, id)) {
+    let count = 0;
+    for (const frame of batch.frames) {
+      const rows = readBatchFrame(bytes, frame, tools, id);
+      readChanges(rows, id, frame.offset, (_kind, key, value) => {
+        const number = Buffer.from(key).readInt32LE(8);
+        assert.deepEqual(value.subarray(1), valueOf(number));
+        count++;
+      });
+    }
+    counts.push(count);
+  }
+  return counts;
+}
+
 describe("a log writer", () => {
   test("puts what is asked for in one turn into one segment, synced once", async () => {
     await startThread();
@@ -118,6 +152,25 @@ describe("a log writer", () => {
     );
     assert.equal(names().length, 2); // And the next one.
   });
+
+  for (const [name, isWhole] of [
+    ["a file", false],
+    ["a whole object", true],
+  ] as const) {
+    test(`writes batches of several pieces, and what came before stays: ${name}`, async () => {
+      const own = isWhole ? wholeObjects(storage) : storage;
+      await openWriter(await AppendThread.spawn(environment, pool.arena), own);
+      const rows = new Rows();
+      const [small, large] = [rows.cut(5), rows.cut(6000)]; // 6 MB, which do not shrink by much.
+      const first = writer.append(small, false, 64 * MIB);
+      writer.flush();
+      const second = await writer.append(large, true, 64 * MIB);
+      assert.ok(second.lengthBytes > 4 * MIB, `${second.lengthBytes} bytes`); // Of 2 MiB each.
+      assert.equal((await first).segment, second.segment);
+      assert.deepEqual(await changesIn(second.synced), [1, 2]);
+      assert.deepEqual(await rowsIn(second.synced!), [5, 6000]);
+    });
+  }
 
   test("keeps what a backend appends after its checkpoint out of the checkpoint", async () => {
     await startThread();

@@ -9,7 +9,11 @@ import {
   terminateFileThread,
   wholeFilesByThread,
 } from "../../../src/checkpoint/file-thread.ts";
-import { DirectWholeFiles, type WholeFiles } from "../../../src/checkpoint/whole-files.ts";
+import {
+  DirectWholeFiles,
+  type Named,
+  type WholeFiles,
+} from "../../../src/checkpoint/whole-files.ts";
 import { memoryEnvironment } from "../../../src/environment/memory-environment.ts";
 import { nodeEnvironment } from "../../../src/environment/node-environment.ts";
 import { StorageError } from "../../../src/errors.ts";
@@ -37,13 +41,41 @@ for (const [where, open] of Object.entries(subjects)) {
         temporary: join(root, ".temporary"),
         bytes: bytes(content),
       });
-      const named = (outcome: string) => ({ outcome, unsynced: undefined });
-      assert.deepEqual(await files.create(fileOf("first")), named("created"));
-      assert.deepEqual(await files.create(fileOf("second")), named("exists"));
+      const outcomeOf = async (naming: Promise<Named>): Promise<string> => {
+        const { outcome, unsynced } = await naming;
+        assert.equal(unsynced, undefined);
+        return outcome;
+      };
+      assert.equal(await outcomeOf(files.create(fileOf("first"))), "created");
+      assert.equal(await outcomeOf(files.create(fileOf("second"))), "exists");
       assert.equal(text(await files.read(path, 100)), "first");
-      assert.deepEqual(await files.replace(fileOf("third")), named("created"));
+      assert.equal(await outcomeOf(files.replace(fileOf("third"))), "created");
       assert.equal(text(await files.read(path, 100)), "third");
       assert.deepEqual(readdirSync(root), ["a"]);
+    });
+
+    test("are read in the same call once the name is there", async () => {
+      const root = temporaryDirectory();
+      const files = await open();
+      const path = join(root, "a");
+      writeFileSync(join(root, "hint"), "hint");
+      const create = (name: string, maxBytes: number) => {
+        const thenRead = { path: join(root, name), maxBytes };
+        return files.create({
+          path,
+          temporary: join(root, ".temporary"),
+          bytes: bytes("x"),
+          thenRead,
+        });
+      };
+      // Its own name: it is read after it was created.
+      const itself = await create("a", 1);
+      assert.deepEqual([itself.outcome, text(itself.read)], ["created", "x"]);
+      const hint = await create("hint", 4);
+      assert.deepEqual([hint.outcome, text(hint.read)], ["exists", "hint"]);
+      const unread = { outcome: "exists", read: undefined, unsynced: undefined };
+      assert.deepEqual(await create("hint", 3), unread);
+      assert.deepEqual(await create("missing", 4), unread);
     });
 
     test("only the bytes of a view are written, and the view can be used afterwards", async () => {

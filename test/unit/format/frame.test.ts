@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "vitest";
-import { CorruptionError } from "../../../src/errors.ts";
+import { CorruptionError, InvariantViolation } from "../../../src/errors.ts";
 import { loadFrameChecksum } from "../../../src/format/frame-checksum.ts";
 import { decodeFrameSequence, encodeFrameSequence } from "../../../src/format/frame-sequence.ts";
 import {
   FRAME_HEADER_BYTES,
   decodeFrame,
   encodeFrame,
+  encodeFrameInto,
   readFrameHeader,
 } from "../../../src/format/frame.ts";
 import type { FrameTools } from "../../../src/format/frame.ts";
@@ -42,6 +43,18 @@ describe("a frame", () => {
     for (const bytes of [new Uint8Array(0), Uint8Array.of(1), random, new Uint8Array(100_000)]) {
       assert.deepEqual(Uint8Array.from(decode(encodeFrame(bytes, tools))), bytes);
       assert.deepEqual(decode(encodeFrame(bytes, { checksum })), bytes);
+    }
+  });
+
+  test("is the same in memory that was used before, and leaves what is around it", () => {
+    const random = Uint8Array.from({ length: 1000 }, (_, index) => (index * 7919 * index) % 251);
+    for (const raw of [new Uint8Array(0), random, new Uint8Array(5000)]) {
+      const used = new Uint8Array(raw.length + FRAME_HEADER_BYTES + 7).fill(0xee);
+      const end = encodeFrameInto(used, 3, raw, tools);
+      assert.deepEqual(used.slice(3, end), encodeFrame(raw, tools));
+      assert.deepEqual([...used.slice(0, 3), ...used.slice(-4)], Array(7).fill(0xee));
+      const short = used.subarray(0, raw.length + FRAME_HEADER_BYTES + 2);
+      assert.throws(() => encodeFrameInto(short, 3, raw, tools), InvariantViolation);
     }
   });
 
