@@ -36,9 +36,7 @@ export async function openChangelogTier(opening: ChangelogOpening): Promise<Chan
   const { options, host, lsm, tier, local, shareBytes } = opening;
   const { environment, buffer, status, keyGroups, changeNumberBase, schemas, pin, discard } = tier;
   const writer = await host.logWriter(options.checkpointStorage);
-  const isOfFiles = options.checkpointStorage.pathForAppending !== undefined;
-  if (isOfFiles) await startFileThread(environment.fileSystem);
-  await writer.attach(); //# fail point: changelog.attached
+  writer.attach();
   return new ChangelogTier({
     environment,
     buffer,
@@ -56,6 +54,17 @@ export async function openChangelogTier(opening: ChangelogOpening): Promise<Chan
     local,
     exclusive: (work) => host.exclusive(work),
   });
+}
+
+/** Starts the threads that only checkpoints need, once the restore does not need all cores any more. */
+export async function prepareAppends(
+  { checkpointStorage: storage }: ResolvedOptions,
+  host: OpenStateHost,
+): Promise<void> {
+  const { fileSystem } = host.environment;
+  if (storage.pathForAppending !== undefined) await startFileThread(fileSystem);
+  const writer = await host.logWriter(storage);
+  await writer.prepare(); //# fail point: changelog.prepared
 }
 
 /** A verified log, and the handle that it is of. */

@@ -13,6 +13,7 @@ import {
   type RestoredPartLog,
   openChangelogTier,
   openLogs,
+  prepareAppends,
   replayLogs,
   resumableLog,
 } from "./changelog-opening.ts";
@@ -98,7 +99,6 @@ class LsmAssembly {
     this.#parts.undo.add(() => removeDirectory(fileSystem, directory));
     const plan = planRestore(this.#parts.source?.parts ?? [], this.#parts.options.keyGroups.max);
     const thread = spawnThread(this.#parts.host.environment, this.#parts.undo); // Starts meanwhile.
-    this.#beginAppender();
     const lower: { store?: LsmStore; sealed?: (boundary: number) => void } = {};
     let sealedEarly = 0;
     const isNew = plan.made.length + plan.linked.length === 0;
@@ -144,6 +144,7 @@ class LsmAssembly {
     await this.#parts.loadRows(plan.loaded, tierTarget(buffer, tier)); //# fail point: open.rows-loaded
     replay.target.attach(tierTarget(buffer, tier));
     await this.#finishReplay(replay, changelog, restored); //# fail point: open.log-replayed
+    if (changelog !== undefined) await prepareAppends(this.#parts.options, this.#parts.host);
     return changelog ?? tier;
   }
 
@@ -161,13 +162,6 @@ class LsmAssembly {
     });
     undo.add(() => changelog.close());
     return changelog;
-  }
-
-  /** Its thread starts while the database is built: the tier takes the same one. */
-  #beginAppender(): void {
-    const { options, host } = this.#parts;
-    if (options.policy !== "changelog") return;
-    host.logWriter(options.checkpointStorage).catch(() => undefined); // Told to the tier.
   }
 
   /** What the tier asks of its neighbours. */

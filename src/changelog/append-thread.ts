@@ -38,7 +38,7 @@ export class AppendThread implements Appender {
   readonly isThread = true;
   readonly #entry: URL;
   readonly #data: AppendThreadData;
-  #running: RequestThread<AppendAnswerMessage>;
+  #running: RequestThread<AppendAnswerMessage> | undefined;
   #isClosed = false;
   #epoch = 1;
   #segments = 0;
@@ -46,10 +46,10 @@ export class AppendThread implements Appender {
   private constructor(entry: URL, data: AppendThreadData) {
     this.#entry = entry;
     this.#data = data;
-    this.#running = startThread(entry, data);
   }
 
-  static async spawn(
+  /** It starts with the first request: it takes a tenth of a second of a core, which a restore needs. */
+  static async prepare(
     { fileSystem }: Environment,
     arena: SharedArrayBuffer,
     entry: URL = defaultEntry,
@@ -59,7 +59,7 @@ export class AppendThread implements Appender {
   }
 
   get epoch(): number {
-    return this.#running.ended === undefined ? this.#epoch : this.#epoch + 1;
+    return this.#running?.ended === undefined ? this.#epoch : this.#epoch + 1;
   }
 
   nextSegment(): number {
@@ -76,19 +76,22 @@ export class AppendThread implements Appender {
 
   /** T1 */
   #thread(): RequestThread<AppendAnswerMessage> {
-    if (this.#running.ended === undefined) return this.#running;
-    this.#epoch++;
+    if (this.#running !== undefined) {
+      if (this.#running.ended === undefined) return this.#running;
+      this.#epoch++;
+    }
     this.#running = startThread(this.#entry, this.#data);
     return this.#running;
   }
 
   /** For tests: as if it had crashed. */
   async terminate(): Promise<void> {
-    await this.#running.terminate();
+    await this.#thread().terminate();
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    if (this.#running === undefined) return;
     if (this.#running.ended === undefined) await this.#running.call("end", undefined);
     await this.#running.exited();
   }
@@ -150,6 +153,6 @@ export function openAppender(
   arena: SharedArrayBuffer,
 ): Promise<Appender> {
   return isNodeFileSystem(environment.fileSystem)
-    ? AppendThread.spawn(environment, arena)
+    ? AppendThread.prepare(environment, arena)
     : InlineAppender.open(environment, arena);
 }

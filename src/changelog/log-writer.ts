@@ -6,8 +6,8 @@
 //       and hash.
 //   L3. After a failure the segment takes nothing more, and everybody who has batches in it that are
 //       not synced is told.
-//   L4. The next segment is created while the current one takes batches: a caller that blocks cannot wait
-//       for a path.
+//   L4. The thread is told to create the next segment while the current one takes batches: a caller that
+//       blocks cannot wait for a path. What is appended to a segment follows its creation in the thread's queue.
 //   L5. Segments are open only while somebody is attached: whoever opens the storage anew takes files that
 //       no checkpoint names for left behind.
 import type { CheckpointStorage } from "../api/checkpoint-storage.ts";
@@ -60,8 +60,9 @@ class OpenSegment implements Segment {
   isAbandoned = false;
   /** Whether it is a file that grows. */
   isFile = true;
-  created: Promise<void> = Promise.resolve();
-  isCreated = false;
+  /** The thread was told to create it, or there is no path. */
+  named: Promise<void> = Promise.resolve();
+  isNamed = false;
   readonly epoch: number;
 
   constructor(id: string, number: number, epoch: number) {
@@ -84,7 +85,7 @@ export class LogWriter {
   #pending: Pending[] = [];
   #current: OpenSegment | undefined;
   #next: OpenSegment | undefined;
-  /** Requests that wait until their segment is created, and all behind them. */
+  /** Requests that wait until their segment has a path, and all behind them. */
   #waiting = 0;
   #attached = 0;
   #posted: Promise<void> = Promise.resolve();
@@ -95,14 +96,19 @@ export class LogWriter {
     this.#options = options;
   }
 
-  /**
-   * Somebody is going to append. Creates the first segment: neither a checkpoint nor a caller that
-   * blocks has to wait for it then. Resolves also if it cannot be created: the first append tells.
-   */
-  async attach(): Promise<void> {
+  /** Somebody is going to append. */
+  attach(): void {
     this.#attached++;
+  }
+
+  /**
+   * Begins the first segments, and with them the thread: a caller that blocks need not wait for a path then.
+   * Resolves also if they cannot be created: the first append tells.
+   */
+  async prepare(): Promise<void> {
+    assert(this.#attached > 0, "L5: a segment that nobody is attached to");
     this.#current ??= this.#takeNext();
-    await this.#current.created.catch(() => undefined);
+    await Promise.allSettled([this.#current.named, this.#next?.named]);
   }
 
   /** The last one takes the segments with it, and those that nothing was synced to are removed (L5). */
@@ -173,17 +179,17 @@ export class LogWriter {
     }
   }
 
-  /** In the order of the calls; at once, in this call, unless a segment is still being created. */
+  /** In the order of the calls; at once, in this call, unless a segment has no path yet. */
   #post<K extends AppendCallKind>(
     segment: OpenSegment,
     kind: K,
     request: AppendCalls[K]["request"],
   ): Promise<AppendCalls[K]["result"]> {
     const { appender } = this.#options;
-    if (segment.isCreated && this.#waiting === 0) return appender.call(kind, request);
+    if (segment.isNamed && this.#waiting === 0) return appender.call(kind, request);
     this.#waiting++;
     const posted = this.#posted
-      .then(() => segment.created)
+      .then(() => segment.named)
       .then(() => ({ answer: appender.call(kind, request) })); // Wrapped: not awaited here.
     const gone = (): void => {
       this.#waiting--;
@@ -216,12 +222,13 @@ export class LogWriter {
     );
     this.segments++;
     segment.isFile = storage.pathForAppending !== undefined;
-    segment.created = (async () => {
+    segment.named = (async () => {
       const path = await storage.pathForAppending?.(nameOf(segment.id)); //# fail point: changelog.segment-named
-      await appender.call("create", { segment: segment.number, path }); //# fail point: changelog.segment-created
-      segment.isCreated = true;
+      const created = appender.call("create", { segment: segment.number, path });
+      created.catch(() => undefined); // Told by the first append.
+      segment.isNamed = true;
     })();
-    segment.created.catch(() => undefined); // Told by the first append.
+    segment.named.catch(() => undefined); // Told by the first append.
     return segment;
   }
 

@@ -12,6 +12,8 @@ export interface Chunk {
   readonly seeds: readonly [from: number, to: number];
   readonly trials: number;
   readonly failures: number;
+  /** Of the kind that the part is asked for besides; chunks of before it was told have none. */
+  readonly also?: number;
   /** UTC. */
   readonly date: string;
 }
@@ -24,8 +26,8 @@ export function readLedger(): Chunk[] {
 
 export function appendChunk(chunk: Omit<Chunk, "commit" | "date">): void {
   const date = new Date().toISOString().slice(0, 19) + "Z";
-  const { part, seeds, trials, failures } = chunk;
-  const line: Chunk = { commit: currentCommit(), part, seeds, trials, failures, date };
+  const { part, seeds, trials, failures, ...also } = chunk;
+  const line: Chunk = { commit: currentCommit(), part, seeds, trials, failures, ...also, date };
   appendFileSync(path, `${JSON.stringify(line)}\n`);
 }
 
@@ -54,6 +56,7 @@ export interface PartReport {
   readonly trialsSinceFailure: number;
   readonly asked: number;
   readonly unit: string;
+  readonly also: { readonly kind: string; readonly count: number; readonly asked: number } | null;
   readonly reached: boolean;
   readonly commits: number;
   readonly to: string | null;
@@ -62,12 +65,14 @@ export interface PartReport {
 /** Totals of all chunks, failures included: what was fixed since stays in the ledger. */
 export function reportOf(parts: readonly Part[]): PartReport[] {
   const ledger = readLedger();
-  return parts.map(({ name, asked, unit }) => {
+  return parts.map(({ name, asked, unit, also: wanted }) => {
     const chunks = ledger.filter((chunk) => chunk.part === name);
     const sum = (of: (chunk: Chunk) => number): number =>
       chunks.reduce((total, chunk) => total + of(chunk), 0);
     const trials = sum((chunk) => chunk.trials);
     const failures = sum((chunk) => chunk.failures);
+    const count = sum((chunk) => chunk.also ?? 0);
+    const also = wanted === undefined ? null : { ...wanted, count };
     const lastFailed = chunks.findLastIndex((chunk) => chunk.failures > 0);
     const trialsSinceFailure = chunks
       .slice(lastFailed + 1)
@@ -80,7 +85,8 @@ export function reportOf(parts: readonly Part[]): PartReport[] {
       trialsSinceFailure,
       asked,
       unit,
-      reached: trials >= asked && failures === 0,
+      also,
+      reached: trials >= asked && count >= (wanted?.asked ?? 0) && failures === 0,
       commits: new Set(chunks.map(({ commit }) => commit)).size,
       to: chunks.at(-1)?.date ?? null,
     };

@@ -22,6 +22,8 @@ export interface Part {
   /** What a trial is, and how many are asked for in all. */
   readonly unit: string;
   readonly asked: number;
+  /** What is asked for besides: so many of a kind, in all. */
+  readonly also?: { readonly kind: string; readonly asked: number } | undefined;
   /** Seeds of a slice for CI. */
   readonly sliceSeeds: number;
   /** Where there is only so much to try: its seeds are 1 to this, and begin again. */

@@ -67,7 +67,8 @@ export async function runPart(part: Part, options: RunOptions): Promise<PartRepo
       const { trials, failures } = chunk;
       const range = [from, next - 1] as const;
       if (options.ledger) {
-        appendChunk({ part: part.name, seeds: range, trials, failures: failures.length });
+        const also = part.also === undefined ? {} : { also: chunk.kinds[part.also.kind] ?? 0 };
+        appendChunk({ part: part.name, seeds: range, trials, failures: failures.length, ...also });
       }
       if (next > (part.lastSeed ?? Infinity)) {
         next = 1;

@@ -17,7 +17,13 @@ import { findFailPoints } from "../build/fail-points.ts";
 import { treeWithFailPoints } from "../build/tree.ts";
 import { type Part, type PartRun, Tally, type TrialResult } from "../part.ts";
 import type { JobStart } from "../workload/job.process.ts";
-import { type JobEnd, type JobOptions, type JobWord, runJob } from "../workload/run-job.ts";
+import {
+  type JobEnd,
+  type JobOptions,
+  type JobWord,
+  type Kill,
+  runJob,
+} from "../workload/run-job.ts";
 
 const KILLS_PER_LIFE = 10;
 const RECOVERY_MS_MAX = 10_000;
@@ -65,13 +71,18 @@ class CrashRun implements PartRun {
       checkpoints,
     });
     for (let kill = 0; kill < KILLS_PER_LIFE; kill++) {
-      const options = this.#kill(startOf(CHECKPOINTS_MAX), seed * 31 + kill, random, choose);
+      const start = startOf(CHECKPOINTS_MAX);
+      // Mostly there is something to lose from the first kill on.
+      const isFirst = kill === 0 && choose(4) > 0;
+      const options = isFirst
+        ? { start, tree: this.#tree, kill: lateKill(choose(25)) }
+        : this.#kill(start, seed * 31 + kill, random, choose);
       if (!(await this.#run(options, known, tally))) return;
       if (random() >= AGAIN_SHARE) continue;
       const again = { word: "opening", count: 1, delayMs: choose(120) } as const;
-      const start = startOf(CHECKPOINTS_MAX);
+      const recovering = { start: startOf(CHECKPOINTS_MAX), tree: this.#tree, kill: again };
       tally.count("again");
-      if (!(await this.#run({ start, tree: this.#tree, kill: again }, known, tally))) return;
+      if (!(await this.#run(recovering, known, tally))) return;
     }
     if (!(await this.#run({ start: startOf(4), tree: this.#tree }, known, tally))) return;
     await audit(root, seed, tally);
@@ -82,11 +93,12 @@ class CrashRun implements PartRun {
     if (this.#canTrace && random() < TRACED_SHARE) {
       const inject = `inject=${MUTATING}:signal=SIGKILL:when=${1 + choose(200)}`;
       const wrapper = [...tracerCommand, "-o", "/dev/null", "-e", `trace=${MUTATING}`];
-      return { start, tree, wrapper: [...wrapper, "-e", inject] };
+      return { start, tree, wrapper: [...wrapper, "-e", inject], kill: lateKill(choose(25)) };
     }
     if (random() < 0.6) {
       const name = points[turn % points.length]!; // All of them, however few the trials.
-      return { start, tree, failPoint: [name, choose(3) > 0 ? 1 : 1 + choose(6)] };
+      const failPoint = [name, choose(3) > 0 ? 1 : 1 + choose(6)] as const;
+      return { start, tree, failPoint, kill: lateKill(choose(25)) };
     }
     const words: readonly JobWord[] = ["completed", "completed", "committed", "restored"];
     const kill = { word: words[choose(4)]!, count: 1 + choose(4), delayMs: random() * 25 };
@@ -125,6 +137,7 @@ class CrashRun implements PartRun {
 
   /** A kill counts if the job had something to lose: an earlier checkpoint, or one of its own. */
   #count({ failPoint, wrapper, kill }: JobOptions, end: JobEnd, tally: Tally): void {
+    const isAtTime = end.wasKilledAsAsked && kill !== undefined;
     if (end.ended !== "killed") {
       tally.count(end.ended === "done" ? "ranToItsEnd" : end.ended);
       return;
@@ -134,7 +147,8 @@ class CrashRun implements PartRun {
       return;
     }
     tally.trials++;
-    if (failPoint !== undefined) {
+    if (isAtTime) tally.count("atRandomTime");
+    else if (failPoint !== undefined) {
       tally.count("atFailPoint");
       this.#reached.add(failPoint.join(" "));
     } else tally.count(wrapper === undefined ? "atRandomTime" : "atSystemCall");
@@ -153,8 +167,13 @@ class CrashRun implements PartRun {
   async close(): Promise<void> {}
 }
 
+/** Where a life would end by itself: also if the fail point or the call was not reached. */
+function lateKill(delayMs: number): Kill {
+  return { word: "completed", count: CHECKPOINTS_MAX - 1, delayMs };
+}
+
 function killText({ kill, failPoint, wrapper }: JobOptions): string {
-  return JSON.stringify(kill ?? failPoint ?? wrapper?.at(-1) ?? "its end");
+  return JSON.stringify([failPoint ?? wrapper?.at(-1), kill].filter(Boolean));
 }
 
 /** What is left when a life is over: everything is referenced, and everything referenced is there. */

@@ -10,7 +10,7 @@ import { type JobEnd, type Kill, runJob } from "../workload/run-job.ts";
 import type { BankStart } from "./bank.process.ts";
 
 const FAULTS_PER_LIFE = 8;
-const TRANSFERS = 2500;
+const TRANSFERS = 7000;
 const policies: readonly CheckpointPolicy[] = ["full", "incremental", "changelog"];
 
 class ExactlyOnceRun implements PartRun {
@@ -91,6 +91,7 @@ export const exactlyOnce: Part = {
   what: "committed output of a bank, through kills, pauses and rescales",
   unit: "faults",
   asked: 1000,
+  also: { kind: "records", asked: 10_000_000 },
   sliceSeeds: 1,
   trialSecondsMax: 300,
   open: async () => new ExactlyOnceRun(),

@@ -75,6 +75,7 @@ export const sim: Part = {
   what: "simulated jobs of several tasks, with losses of power, late messages and paused owners",
   unit: "simulated lives",
   asked: 60_000,
+  also: { kind: "checkpoints", asked: 1000 * HOUR_CHECKPOINTS }, // A thousand hours.
   sliceSeeds: 6,
   open: async () => new SimRun(),
 };

@@ -95,11 +95,12 @@ async function openWriter(from: Appender, own: CheckpointStorage = storage): Pro
   appender = from;
   const nameOf = (id: string): string => `files/${id}`;
   writer = new LogWriter({ environment, storage: own, appender, nameOf });
-  await writer.attach();
+  writer.attach();
+  await writer.prepare();
 }
 
 async function startThread(): Promise<AppendThread> {
-  const thread = await AppendThread.spawn(environment, pool.arena);
+  const thread = await AppendThread.prepare(environment, pool.arena);
   await openWriter(thread);
   return thread;
 }
@@ -159,7 +160,7 @@ describe("a log writer", () => {
   ] as const) {
     test(`writes batches of several pieces, and what came before stays: ${name}`, async () => {
       const own = isWhole ? wholeObjects(storage) : storage;
-      await openWriter(await AppendThread.spawn(environment, pool.arena), own);
+      await openWriter(await AppendThread.prepare(environment, pool.arena), own);
       const rows = new Rows();
       const [small, large] = [rows.cut(5), rows.cut(6000)]; // 6 MB, which do not shrink by much.
       const first = writer.append(small, false, 64 * MIB);
@@ -243,7 +244,7 @@ describe("a log writer", () => {
     assert.ok(names().length > 1);
     await writer.detach();
     assert.deepEqual(names(), [segment.id]);
-    await writer.attach(); // As by another backend, later.
+    writer.attach(); // As by another backend, later.
     const next = await writer.append(rows.cut(1), true, MIB);
     assert.notEqual(next.segment.id, segment.id);
   });
