@@ -10,6 +10,7 @@ import type { MemoryEnvironment } from "../../../src/testing/index.ts";
 import { orderChecked } from "../../support/order-checker.ts";
 import { auditStorage } from "../../support/storage-audit.ts";
 import { quickDirectory } from "../../support/subjects.ts";
+import { canTrace } from "../../support/tracer.ts";
 import { type Part, type PartRun, Tally, type TrialResult } from "../part.ts";
 import {
   ERROR_CODES,
@@ -17,14 +18,23 @@ import {
   type FaultyEnvironment,
   faultyEnvironment,
 } from "./faulty-environment.ts";
+import { attemptNative } from "./native-errors.ts";
 import { Scenario, type Subject, subjects } from "./scenario.ts";
 
 const WAYS = ERROR_CODES.length * 4;
+/** Seeds of which one fails system calls instead: LevelDB's own go around the environment. */
+const NATIVE_EVERY = 7;
 
 class IoErrorsRun implements PartRun {
   readonly #calls = new Map<Subject, number>();
+  readonly #canTrace = canTrace();
 
   async trial(seed: number): Promise<TrialResult> {
+    if (seed % NATIVE_EVERY === 0 && this.#canTrace) {
+      const native = new Tally();
+      await attemptNative(seed, native);
+      return native;
+    }
     const subject = subjects[seed % subjects.length]!;
     const calls = await this.#callsOf(subject);
     const tally = new Tally();
@@ -47,7 +57,8 @@ class IoErrorsRun implements PartRun {
 
   details(): Readonly<Record<string, unknown>> {
     const calls = Object.fromEntries([...this.#calls].map(([{ name }, count]) => [name, count]));
-    return { calls, ways: WAYS };
+    const systemCalls = this.#canTrace ? "traced" : "not run, because there is no strace";
+    return { calls, ways: WAYS, systemCalls };
   }
 
   async close(): Promise<void> {}
@@ -128,9 +139,9 @@ async function audit(
 
 export const ioErrors: Part = {
   name: "io-errors",
-  what: "every call of the environment fails, in forty ways",
+  what: "every call of the environment fails, in forty ways, and system calls of LevelDB",
   unit: "lives with a failing call",
   asked: 40 * 4 * 300,
-  sliceSeeds: 6,
+  sliceSeeds: 7, // The last one is native.
   open: async () => new IoErrorsRun(),
 };

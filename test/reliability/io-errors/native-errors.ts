@@ -1,0 +1,93 @@
+// System calls of a job on LevelDB fail, those of LevelDB's own threads among them: strace gives them an error,
+// once or from one on for ever. The job may go on or end with a typed error; what it said was complete is
+// there in its next life, and nothing is left that nobody references.
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { seededRandom } from "../../../src/environment/seeded-random.ts";
+import { type CheckpointPolicy, fileSystemStorage } from "../../../src/index.ts";
+import { auditStorage } from "../../support/storage-audit.ts";
+import { quickDirectory } from "../../support/subjects.ts";
+import { tracerCommand } from "../../support/tracer.ts";
+import { ownTree } from "../build/tree.ts";
+import type { Tally } from "../part.ts";
+import type { JobStart } from "../workload/job.process.ts";
+import { type JobEnd, runJob } from "../workload/run-job.ts";
+
+const policies: readonly CheckpointPolicy[] = ["full", "incremental", "changelog"];
+const codes = ["EIO", "ENOSPC", "EDQUOT", "EROFS", "EACCES", "ENOMEM"] as const;
+
+/** Calls, and about how often a life of six checkpoints makes each. */
+const calls = [
+  ["write", 120],
+  ["fdatasync", 40],
+  ["fsync", 60],
+  ["rename", 20],
+  ["link", 30],
+  ["unlink", 40],
+  ["mkdir", 8],
+  ["pwrite64", 30],
+  ["ftruncate", 2],
+] as const;
+
+/** Of the job that is tried, not of what it tries: its sink, and what it tells its parent by. */
+const isOwnError = /transactional-file-sink|WriteWrap|afterWriteDispatched|Socket\./;
+
+export async function attemptNative(seed: number, tally: Tally): Promise<void> {
+  const random = seededRandom(seed);
+  const choose = (below: number): number => Math.floor(random() * below);
+  const root = quickDirectory("varve-io-native-");
+  const [call, often] = calls[choose(calls.length)]!;
+  const code = codes[choose(codes.length)]!;
+  const inject = `inject=${call}:error=${code}:when=${1 + choose(often)}${choose(2) === 0 ? "" : "+"}`;
+  const policy = policies[choose(3)]!;
+  const startOf = (checkpoints: number): JobStart => {
+    return { ...jobOf(root, seed), policy, checkpoints };
+  };
+  const text = `${policy}, ${inject}`;
+  tally.trials++;
+  try {
+    const before = await runJob({ start: startOf(2), tree: ownTree });
+    const wrapper = [...tracerCommand, "-o", "/dev/null", "-e", `trace=${call}`, "-e", inject];
+    const disturbed = await runJob({ start: startOf(6), tree: ownTree, wrapper });
+    judge(disturbed, text, tally);
+    const told = disturbed.completed.at(-1) ?? before.completed.at(-1) ?? 0;
+    const after = await runJob({ start: startOf(2), tree: ownTree });
+    if (before.ended !== "done" || after.ended !== "done") {
+      const errors = before.errors || after.errors;
+      const kind = errors.includes("AssertionError") ? "wrong" : "notRecovered";
+      tally.fail(kind, `${errors.slice(-400)}, ${text}`);
+      return;
+    }
+    if (after.restored! < told) tally.fail("lost", `${after.restored} after ${told}, ${text}`);
+    for (const [fault, what] of [...disturbed.faults, ...after.faults]) {
+      tally.fail(fault, `${what}, ${text}`);
+    }
+    await audit(root, text, tally);
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
+function jobOf(root: string, seed: number): Omit<JobStart, "policy" | "checkpoints"> {
+  const localRecovery = seed % 5 === 0;
+  return { root, seed, backend: "lsm", localRecovery, restoreVerification: "before" };
+}
+
+/** Whatever fails it tells, by a code. */
+function judge({ ended, errors }: JobEnd, text: string, tally: Tally): void {
+  if (ended === "done") tally.count("nativeWithstood");
+  else if (ended === "failed" && /code: 'VARVE_[A-Z_]+'/.test(errors)) tally.count("nativeTold");
+  else if (ended === "failed" && isOwnError.test(errors)) tally.count("nativeOfTheJob");
+  // Its last words are written, too.
+  else if (ended === "failed" && errors === "" && text.includes("inject=write")) {
+    tally.count("nativeMute");
+  } else tally.fail(ended === "failed" ? "untyped" : ended, `${errors.slice(-400)}, ${text}`);
+}
+
+async function audit(root: string, text: string, tally: Tally): Promise<void> {
+  const storage = fileSystemStorage(join(root, "checkpoints"));
+  const { missing, unreadable, unreferenced } = await auditStorage(storage);
+  const lost = [...missing, ...unreadable];
+  if (lost.length > 0) tally.fail("lost", `${lost.join(" ")}, ${text}`);
+  if (unreferenced.length > 0) tally.fail("leaked", `${unreferenced.join(" ")}, ${text}`);
+}
