@@ -200,7 +200,7 @@ const lifeCycle: readonly Mutant[] = [
   mutant(
     "overtaken-owner-goes-on",
     "checkpoint/completion-sequence.ts",
-    "return hinted === undefined || hinted <= number ? undefined : hinted;",
+    "return newest === undefined || newest <= number ? undefined : newest;",
     "return undefined;",
     "sim",
     1,
