@@ -19,7 +19,8 @@ const valueBytes = 100;
 const askedRatio = 1.5;
 const askedAboveMs = 2;
 const askedTailRatio = 2;
-const warmUp = 10;
+/** Pairs before those that count. */
+const warmUp = { quick: 4, whole: 10 } as const;
 
 /** Durations of checkpoints and of the floor, in the order in which they were taken. */
 interface Pairs {
@@ -104,7 +105,7 @@ export async function measureTail(
   try {
     const before = state.backend.stats();
     const changed = rowsChangedBy(rows, 512 * KIB);
-    const count = isQuick ? 150 : 5000;
+    const count = isQuick ? 80 : 5000;
     const pairs = await takePairs(state, floor, { changed, overMs: 10 }, count, "C2");
     const { drains } = state.backend.stats();
     reportTail(report, pairs, changed * bytesOfRow(rows), state, drains - before.drains);
@@ -167,7 +168,8 @@ async function takePairs(
 ): Promise<Pairs> {
   const pairs: Pairs = { oursMs: [], floorsMs: [], checkpoints: [] };
   const netBytes = changed * bytesOfRow(state.rows);
-  for (let pair = -warmUp; pair < count; pair++) {
+  const before = count < warmUp.whole ? warmUp.quick : warmUp.whole;
+  for (let pair = -before; pair < count; pair++) {
     if (pair % 10 === 0) progress(`${name}: checkpoint ${pair} of ${count}`);
     await state.changeEvenly(changed, overMs);
     let floorMs = pair % 2 === 0 ? floor.write(netBytes) : undefined;

@@ -83,7 +83,7 @@ export async function measureLatency(
     await runOpenLoop({ ...loop, durationMs: 1000, histogramOf: () => unused });
     await runOpenLoop({
       ...loop,
-      durationMs: isQuick ? 4000 : 60_000,
+      durationMs: isQuick ? 2500 : 60_000,
       histogramOf: (intendedMs) => (busy.has(intendedMs) ? inside : outside),
     });
     await counters.quiet();

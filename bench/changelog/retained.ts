@@ -39,7 +39,7 @@ export async function measureRetained(
   const changed = Math.ceil(rows.count * changedShare);
   try {
     for (const { backend } of Object.values(twins)) await backend.checkpoint();
-    for (let point = 0; point < (isQuick ? 10 : 60); point++) {
+    for (let point = 0; point < (isQuick ? 6 : 60); point++) {
       progress(`C6: point ${point + 1}`);
       for (const policy of ["changelog", "incremental", "full"] as const) {
         if (policy === "full" && point >= fullPoints) continue;

@@ -72,7 +72,7 @@ async function measureWorkload(
       while (intervalMs === 0 && changelogOf(counters.backend).isMaterializing) await delay(20);
       await run(counters, workload.keys, warmUpMs, intervalMs);
       const before = counters.completed;
-      found.push(await run(counters, workload.keys, isQuick ? 1000 : 4000, intervalMs));
+      found.push(await run(counters, workload.keys, isQuick ? 700 : 4000, intervalMs));
       const taken = counters.completed - before;
       checkpoints.set(intervalMs, (checkpoints.get(intervalMs) ?? 0) + taken);
     }

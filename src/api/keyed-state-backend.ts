@@ -111,7 +111,7 @@ export interface SnapshotResult {
   readonly logged?: LoggedBytes | undefined;
   readonly isMaterializing?: boolean | undefined;
   /** For people: where the time went. */
-  readonly phases?: Omit<CheckpointPhases, "sealMs" | "metadataMs"> | undefined;
+  readonly phases?: Omit<CheckpointPhases, "sealMs" | "acknowledgeMs" | "metadataMs"> | undefined;
 }
 
 /** A snapshot whose cut is made; what remains runs in the background. */
@@ -155,7 +155,12 @@ export interface CheckpointPhases {
   readonly syncMs: number;
   /** Hashing and storing the files of a base. */
   readonly uploadMs: number;
-  /** Until the metadata is durable. */
+  /**
+   * From the trigger until all else was durable and the turn came, so that metadata could be written: of
+   * a job, until its last task had acknowledged. Metadata tells it as `durationMs`.
+   */
+  readonly acknowledgeMs: number;
+  /** From then on until the metadata is durable. */
   readonly metadataMs: number;
 }
 

@@ -197,6 +197,7 @@ export class Checkpointing {
       phases: {
         ...(snapshot.phases ?? { cutMs: 0, appendMs: 0, syncMs: 0, uploadMs: 0 }),
         sealMs: pauseMs,
+        acknowledgeMs: commitMs - startMs,
         metadataMs: endMs - commitMs,
       },
       uploadedBytes,

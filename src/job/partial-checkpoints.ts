@@ -121,7 +121,12 @@ export class PartialCheckpoints {
       totalBytes,
       logBytes,
       pauseMs,
-      phases: { ...phases, sealMs: pauseMs, metadataMs: nowMs - metadataFromMs },
+      phases: {
+        ...phases,
+        sealMs: pauseMs,
+        acknowledgeMs: metadataFromMs - triggeredAtMs,
+        metadataMs: nowMs - metadataFromMs,
+      },
       estimatedRecoveryMs: recoveryMs,
       logged,
       isMaterializing: isMaterializing === true,
