@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "vitest";
-import { fileSystemStorage } from "../../src/index.ts";
+import { MIB, bytes, fileSystemStorage } from "../../src/index.ts";
 import type { ChangelogOptions, KeyedStateBackendOptions } from "../../src/index.ts";
 import {
   madeBase,
@@ -44,6 +44,30 @@ describe("a changelog checkpoint", () => {
         [3, [3]],
       ],
     );
+  });
+
+  test("a caller that never awaits is held up until there is room, also while the threads start", async () => {
+    const first = await open({ memoryBudgetBytes: 24 * MIB });
+    write(first, 1);
+    await first.checkpoint();
+    write(first, 2);
+    await first.checkpoint();
+    const backend = await reopened(first, { memoryBudgetBytes: 24 * MIB });
+    write(backend, 3);
+    const blob = { name: "blob", value: bytes };
+    const blobs = backend.valueState(blob);
+    const count = 60_000; // Twice the budget, in the turn in which it was opened.
+    for (let key = 0; key < count; key++) {
+      backend.withKey(key, () => blobs.update(new Uint8Array(800).fill(key)));
+    }
+    assert.ok(backend.stats().backPressureWaits > 0);
+    await backend.checkpoint();
+    const again = await reopened(backend, { memoryBudgetBytes: 24 * MIB });
+    for (let key = 0; key < count; key += 7) {
+      if (again.needsDrain) await again.drained();
+      const found = again.withKey(key, () => again.valueState(blob).value());
+      assert.deepEqual([found?.length, found?.at(-1)], [800, key & 255]);
+    }
   });
 
   test("goes on after a restore without a new base", async () => {
