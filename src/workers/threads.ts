@@ -30,11 +30,12 @@ export function startThreads(threads: number): TaskThreads {
   let running = 0;
   let keepAlive: NodeJS.Timeout | undefined;
   return {
-    async run(message) {
+    async run(message, end) {
       // A thread that is still starting does not hold the process; somebody waits for it (W3).
       if (running++ === 0) keepAlive = setInterval(() => undefined, keepAliveMs);
       try {
-        return await pool.run(message);
+        // Aborting ends the thread if the task has begun; another one takes its place.
+        return await pool.run(message, end === undefined ? {} : { signal: end });
       } finally {
         if (--running === 0) clearInterval(keepAlive);
       }

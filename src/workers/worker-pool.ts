@@ -4,8 +4,10 @@
 //   W2. A task whose thread died is repeated once, on another one; then it fails.
 //   W3. Idle threads do not keep the process alive; a task that is under way does.
 //   W4. What nobody waits for takes at most half of the threads, and its turn after everything else.
+//   W5. A thread that does not stop within STOP_MS_MAX, because a read never returns for one, is ended.
 import type { Environment, Timers } from "../api/environment.ts";
 import { integerOption } from "../common/options.ts";
+import { nodeEnvironment } from "../environment/node-environment.ts";
 import { NodeFileSystem } from "../environment/node-file-system.ts";
 import { shortCallsOf } from "../environment/short-calls.ts";
 import { ClosedError, StorageError } from "../errors.ts";
@@ -61,13 +63,15 @@ export interface WorkerPool extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Where tasks run. `run` rejects only if the thread itself failed. */
+/** Where tasks run. `run` rejects only if the thread itself failed, or was ended by the signal. */
 export interface TaskThreads {
-  run(message: TaskMessage): Promise<TaskReply>;
+  run(message: TaskMessage, end?: AbortSignal): Promise<TaskReply>;
   close(): Promise<void>;
 }
 
 const threadsMax = 64;
+/** Tasks look whether they are to stop after about a MiB of work. */
+const STOP_MS_MAX = 30_000;
 /** After a backend was opened: its first records go first. */
 const warmUpDelayMs = 100;
 
@@ -89,14 +93,19 @@ export async function openWorkerPool(options: WorkerPoolOptions): Promise<Worker
     close: () => Promise.resolve(),
   };
   const taskThreads = hasThreads ? startThreads(threads) : own;
-  const pool = new Pool(taskThreads, threads, threads + queueLengthMax, own);
+  const { timers } = environment;
+  const pool = new Pool(taskThreads, threads, threads + queueLengthMax, own, timers);
   if (hasThreads && options.startsFor !== undefined) pool.startThreads(options.startsFor, false);
   return pool;
 }
 
 /** For tests of what happens when threads fail. */
-export function openWorkerPoolOn(taskThreads: TaskThreads, places: number): WorkerPool {
-  return new Pool(taskThreads, places, places, taskThreads);
+export function openWorkerPoolOn(
+  taskThreads: TaskThreads,
+  places: number,
+  timers: Timers = nodeEnvironment().timers,
+): WorkerPool {
+  return new Pool(taskThreads, places, places, taskThreads, timers);
 }
 
 /** The caller's signal and the closing of the pool, as one. */
@@ -117,6 +126,7 @@ class Pool implements WorkerPool {
   readonly #taskThreads: TaskThreads;
   readonly #ownThread: TaskThreads;
   readonly #places: number;
+  readonly #timers: Timers;
   readonly #waiting: (() => void)[] = [];
   readonly #waitingBehind: (() => void)[] = [];
   #background = 0;
@@ -130,11 +140,18 @@ class Pool implements WorkerPool {
   #isWarm = false;
   #starting: Promise<unknown> | undefined = undefined;
 
-  constructor(taskThreads: TaskThreads, threads: number, places: number, ownThread: TaskThreads) {
+  constructor(
+    taskThreads: TaskThreads,
+    threads: number,
+    places: number,
+    ownThread: TaskThreads,
+    timers: Timers,
+  ) {
     this.#taskThreads = taskThreads;
     this.#ownThread = ownThread;
     this.threads = threads;
     this.#places = places;
+    this.#timers = timers;
   }
 
   get codecName(): string {
@@ -278,17 +295,22 @@ class Pool implements WorkerPool {
       reject = rejectCancelled;
     });
     cancelled.catch(() => undefined); // Nobody may be waiting for it any more.
+    const end = new AbortController();
+    const over = new AbortController();
     const onAbort = (): void => {
       const { queued, running, cancelled: never, stopping } = TaskState;
       const found = Atomics.compareExchange(state, 0, queued, never);
       if (found === queued) reject(stop.reason() as Error);
-      else Atomics.compareExchange(state, 0, running, stopping); // W1: the reply rejects.
+      // W1: the reply rejects.
+      else if (Atomics.compareExchange(state, 0, running, stopping) === running) {
+        this.#endLater(end, over.signal);
+      }
     };
     stop.listen(onAbort);
     if (stop.reason() !== undefined) onAbort();
     try {
       const reply = await Promise.race([
-        this.#attempt(name, request, state, stop, threads),
+        this.#attempt(name, request, state, stop, threads, end.signal),
         cancelled,
       ]);
       throwIfStopped(stop);
@@ -301,7 +323,16 @@ class Pool implements WorkerPool {
         : new StorageError("a task stopped by itself");
     } finally {
       stop.unlisten(onAbort);
+      over.abort();
     }
+  }
+
+  /** W5 */
+  #endLater(end: AbortController, over: AbortSignal): void {
+    this.#timers.delay(STOP_MS_MAX, over).then(
+      () => end.abort(),
+      () => undefined, // It has stopped.
+    );
   }
 
   async #attempt(
@@ -310,16 +341,17 @@ class Pool implements WorkerPool {
     state: Int32Array<SharedArrayBuffer>,
     stop: Stop,
     threads: TaskThreads,
+    end: AbortSignal,
   ): Promise<TaskReply> {
     const message: TaskMessage = { name, request, state, isRepeated: false };
     try {
-      return await threads.run(message);
+      return await threads.run(message, end);
     } catch {
       // W2: its death is reported if the second thread dies too.
     }
     if (stop.reason() !== undefined) return { outcome: "stopped" };
     try {
-      return await threads.run({ ...message, isRepeated: true });
+      return await threads.run({ ...message, isRepeated: true }, end);
     } catch (cause) {
       throw new StorageError(`two worker threads died of one task, ${name}`, {
         cause,
