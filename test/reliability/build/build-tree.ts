@@ -20,9 +20,17 @@ const { ESNext } = typescript.ModuleKind;
 const { Bundler } = typescript.ModuleResolutionKind;
 const compilerOptions = { ...options, module: ESNext, moduleResolution: Bundler };
 
-/** Makes `dist/<name>`, and returns its path. Files that are not changed are links of dist's. */
+/** Of this process, which removes them as it ends. */
+const made = new Set<string>();
+
+/**
+ * Makes `dist/<name>-<process>`, and returns its path: two runs at a time must not take each other's code away.
+ * Files that are not changed are links of dist's.
+ */
 export function buildTree(name: string, transform: Transform): string {
-  const target = resolve("dist", name);
+  const target = resolve("dist", `${name}-${process.pid}`);
+  if (made.size === 0) process.once("exit", removeMade);
+  made.add(target);
   rmSync(target, { recursive: true, force: true });
   mkdirSync(target, { recursive: true });
   for (const part of ["src", "test", "bench", "examples"])
@@ -34,6 +42,10 @@ export function buildTree(name: string, transform: Transform): string {
     if (changed !== undefined) writeCompiled(target, path, changed);
   }
   return target;
+}
+
+function removeMade(): void {
+  for (const target of made) rmSync(target, { recursive: true, force: true });
 }
 
 function linkTree(from: string, to: string): void {

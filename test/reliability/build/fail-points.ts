@@ -1,4 +1,4 @@
-// Finds the fail points of src/, and makes the build that has them: dist/test-build.
+// Finds the fail points of src/, and makes the build that has them.
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { basename, posix } from "node:path";
 import { format } from "prettier";

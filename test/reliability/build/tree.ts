@@ -10,7 +10,7 @@ export const ownTree: string = fileURLToPath(new URL("../../..", import.meta.url
 
 let built: string | undefined;
 
-/** A build with fail points: this one, if it is one, or dist/test-build, made at the first call. */
+/** A build with fail points: this one, if it is one, or another below dist, made at the first call. */
 export function treeWithFailPoints(): string {
   if (!ownTree.endsWith("/dist")) return ownTree;
   built ??= buildWithFailPoints();
