@@ -60,8 +60,11 @@ export class AppendService {
     const { clock } = this.#environment;
     const startMs = clock.monotonicMs();
     const { pieces, batches } = this.#encoder.encode(tasks); // A1
-    await writer.write(pieces);
-    this.#encoder.release();
+    try {
+      await writer.write(pieces);
+    } finally {
+      this.#encoder.release();
+    }
     const writtenMs = clock.monotonicMs();
     const synced = isSynced ? await writer.sync() : undefined;
     return {

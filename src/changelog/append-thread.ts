@@ -49,7 +49,7 @@ export class AppendThread implements Appender {
   }
 
   /** It starts with the first request: it takes a tenth of a second of a core, which a restore needs. */
-  static async prepare(
+  static async open(
     { fileSystem }: Environment,
     arena: SharedArrayBuffer,
     entry: URL = defaultEntry,
@@ -153,6 +153,6 @@ export function openAppender(
   arena: SharedArrayBuffer,
 ): Promise<Appender> {
   return isNodeFileSystem(environment.fileSystem)
-    ? AppendThread.prepare(environment, arena)
+    ? AppendThread.open(environment, arena)
     : InlineAppender.open(environment, arena);
 }

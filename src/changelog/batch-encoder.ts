@@ -68,9 +68,13 @@ export class BatchEncoder {
   }
 
   encode(tasks: readonly AppendTask[]): EncodedGroup {
-    this.#out.release(); // Of a group that failed.
-    const batches = tasks.map((task) => this.#encodeBatch(task));
-    return { pieces: this.#out.pieces(), batches };
+    try {
+      const batches = tasks.map((task) => this.#encodeBatch(task));
+      return { pieces: this.#out.handOut(), batches };
+    } catch (error) {
+      this.release();
+      throw error;
+    }
   }
 
   /** The pieces of the group are not read any more. */

@@ -14,11 +14,13 @@ export class PieceWriter {
   #full: Uint8Array[] = [];
   #current = this.#first;
   #offset = 0;
+  #isHandedOut = false;
 
   /** Room of so many bytes at `offset` of `current`. */
   reserve(bytes: number): void {
+    assert(!this.#isHandedOut, "W1: pieces are read, and written to");
     if (this.#offset + bytes <= this.#current.length) return;
-    this.#full.push(this.#current.subarray(0, this.#offset));
+    if (this.#offset > 0) this.#full.push(this.#current.subarray(0, this.#offset));
     this.#current = new Uint8Array(Math.max(PIECE_BYTES, bytes));
     this.#offset = 0;
   }
@@ -33,7 +35,7 @@ export class PieceWriter {
 
   /** What is before this offset of `current` is written. */
   advanceTo(offset: number): void {
-    assert(offset >= this.#offset && offset <= this.#current.length, "W1: a piece goes backwards");
+    assert(offset >= this.#offset && offset <= this.#current.length, "a piece goes backwards");
     this.#offset = offset;
   }
 
@@ -46,12 +48,14 @@ export class PieceWriter {
   }
 
   /** All that was written, in its order. */
-  pieces(): readonly Uint8Array[] {
+  handOut(): readonly Uint8Array[] {
+    this.#isHandedOut = true;
     return [...this.#full, this.#current.subarray(0, this.#offset)];
   }
 
   /** What was handed out is not read any more. */
   release(): void {
+    this.#isHandedOut = false;
     this.#full = [];
     this.#current = this.#first;
     this.#offset = 0;

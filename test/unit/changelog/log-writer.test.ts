@@ -100,7 +100,7 @@ async function openWriter(from: Appender, own: CheckpointStorage = storage): Pro
 }
 
 async function startThread(): Promise<AppendThread> {
-  const thread = await AppendThread.prepare(environment, pool.arena);
+  const thread = await AppendThread.open(environment, pool.arena);
   await openWriter(thread);
   return thread;
 }
@@ -160,7 +160,7 @@ describe("a log writer", () => {
   ] as const) {
     test(`writes batches of several pieces, and what came before stays: ${name}`, async () => {
       const own = isWhole ? wholeObjects(storage) : storage;
-      await openWriter(await AppendThread.prepare(environment, pool.arena), own);
+      await openWriter(await AppendThread.open(environment, pool.arena), own);
       const rows = new Rows();
       const [small, large] = [rows.cut(5), rows.cut(6000)]; // 6 MB, which do not shrink by much.
       const first = writer.append(small, false, 64 * MIB);

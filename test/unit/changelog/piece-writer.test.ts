@@ -12,7 +12,7 @@ function write(out: PieceWriter, length: number, value: number): void {
 }
 
 function all(out: PieceWriter): Buffer {
-  return Buffer.concat([...out.pieces()]);
+  return Buffer.concat([...out.handOut()]);
 }
 
 describe("a piece writer", () => {
@@ -32,7 +32,7 @@ describe("a piece writer", () => {
       write(out, length, value);
       expected.push(Buffer.alloc(length, value));
     }
-    assert.ok(out.pieces().length >= 3);
+    assert.ok(out.handOut().length >= 3);
     assert.ok(all(out).equals(Buffer.concat(expected)));
   });
 
@@ -41,6 +41,8 @@ describe("a piece writer", () => {
     write(out, 100, 1);
     out.release();
     assert.equal(all(out).length, 0);
+    assert.throws(() => write(out, 3, 2), { code: "VARVE_INVARIANT" }); // They are being read.
+    out.release();
     write(out, 3, 2);
     assert.deepEqual([...all(out)], [2, 2, 2]);
   });
