@@ -20,7 +20,7 @@ const askedRatio = 1.5;
 const askedAboveMs = 2;
 const askedTailRatio = 2;
 /** Pairs before those that count. */
-const warmUp = { quick: 4, whole: 10 } as const;
+const warmUp = 10;
 
 /** Durations of checkpoints and of the floor, in the order in which they were taken. */
 interface Pairs {
@@ -168,8 +168,7 @@ async function takePairs(
 ): Promise<Pairs> {
   const pairs: Pairs = { oursMs: [], floorsMs: [], checkpoints: [] };
   const netBytes = changed * bytesOfRow(state.rows);
-  const before = count < warmUp.whole ? warmUp.quick : warmUp.whole;
-  for (let pair = -before; pair < count; pair++) {
+  for (let pair = -warmUp; pair < count; pair++) {
     if (pair % 10 === 0) progress(`${name}: checkpoint ${pair} of ${count}`);
     await state.changeEvenly(changed, overMs);
     let floorMs = pair % 2 === 0 ? floor.write(netBytes) : undefined;

@@ -54,9 +54,6 @@ export async function runTask(
   shortCalls: FileSystem = fileSystem,
 ): Promise<TaskReply> {
   const { state } = message;
-  const found = Atomics.compareExchange(state, 0, TaskState.queued, TaskState.running);
-  if (found !== TaskState.queued && !message.isRepeated) return { outcome: "stopped" };
-
   let codec: string | undefined;
   const context: TaskContext = {
     fileSystem,
@@ -76,6 +73,9 @@ export async function runTask(
       request: unknown,
       context: TaskContext,
     ) => Promise<unknown>;
+    // Only now it may be ended (W5 of worker-pool.ts): a thread that is ended as it loads ends the process.
+    const found = Atomics.compareExchange(state, 0, TaskState.queued, TaskState.running);
+    if (found !== TaskState.queued && !message.isRepeated) return { outcome: "stopped" };
     const response = await task(message.request, context);
     return { outcome: "done", response, codec };
   } catch (cause) {

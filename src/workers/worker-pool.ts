@@ -1,6 +1,7 @@
 // The pool of worker threads: compress, hash, verify, pack. Bounded: places for the running tasks
 // and `queueLengthMax` more; further callers wait for a place, in order.
-//   W1. Once `submit` has rejected, no thread works on that task any more: its files may be removed.
+//   W1. Once `submit` has rejected, no thread works on that task any more: its files may be removed. Of one
+//       that was ended (W5) only a call of the system that had begun may still come to its end.
 //   W2. A task whose thread died is repeated once, on another one; then it fails.
 //   W3. Idle threads do not keep the process alive; a task that is under way does.
 //   W4. What nobody waits for takes at most half of the threads, and its turn after everything else.

@@ -7,6 +7,8 @@ import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promi
 import { test } from "vitest";
 import { memoryEnvironment } from "../../../src/environment/memory-environment.ts";
 import { type TaskMessage, type TaskReply, TaskState } from "../../../src/workers/tasks.ts";
+import { nodeEnvironment } from "../../../src/environment/node-environment.ts";
+import { runTask } from "../../../src/workers/task-runner.ts";
 import { startThreads } from "../../../src/workers/threads.ts";
 import { openWorkerPoolOn } from "../../../src/workers/worker-pool.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
@@ -70,4 +72,14 @@ test("a thread is ended in the middle of a task, and another one takes its place
   const sha256 = createHash("sha256").update("content").digest("hex");
   assert.deepEqual(reply.outcome === "done" && reply.response, { lengthBytes: 7, sha256 });
   await threads.close();
+});
+
+test("a task whose code still loads is not under way: ending its thread then would end the process", async () => {
+  const state = new Int32Array(new SharedArrayBuffer(4));
+  const request = { path: "/nothing" };
+  const message: TaskMessage = { name: "hashFile", request, state, isRepeated: false };
+  const reply = runTask(message, nodeEnvironment().fileSystem);
+  assert.equal(Atomics.load(state, 0), TaskState.queued);
+  Atomics.store(state, 0, TaskState.cancelled);
+  assert.deepEqual(await reply, { outcome: "stopped" });
 });
