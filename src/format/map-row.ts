@@ -73,12 +73,24 @@ export function compareKeyAt(
   key: Uint8Array,
   keyBytes: number,
 ): number {
-  const common = bytes < keyBytes ? bytes : keyBytes;
+  return compareKeys(data, offset, bytes, key, 0, keyBytes);
+}
+
+/** Order of two keys, each somewhere in an array: negative, zero or positive. */
+export function compareKeys(
+  data: Uint8Array,
+  offset: number,
+  bytes: number,
+  other: Uint8Array,
+  otherOffset: number,
+  otherBytes: number,
+): number {
+  const common = bytes < otherBytes ? bytes : otherBytes;
   for (let index = 0; index < common; index++) {
-    const difference = data[offset + index]! - key[index]!;
+    const difference = data[offset + index]! - other[otherOffset + index]!;
     if (difference !== 0) return difference;
   }
-  return bytes - keyBytes;
+  return bytes - otherBytes;
 }
 
 /**
@@ -91,12 +103,13 @@ export function findEntry(
   start: number,
   end: number,
   key: Uint8Array,
+  keyOffset: number,
   keyBytes: number,
   into: EntryPosition,
 ): boolean {
-  const firstWord = keyBytes >= 4 ? bigEndianAt(key, 0) : -1;
-  const secondWord = keyBytes >= 8 ? bigEndianAt(key, 4) : -1;
-  let offset = start;
+  const firstWord = keyBytes >= 4 ? bigEndianAt(key, keyOffset) : -1;
+  const secondWord = keyBytes >= 8 ? bigEndianAt(key, keyOffset + 4) : -1;
+  let offset = secondWord >= 0 ? passEqualLengths(view, start, end, firstWord, secondWord) : start;
   while (offset < end) {
     const bytes = data[offset]!;
     const valueBytes = data[offset + 1]!;
@@ -113,7 +126,7 @@ export function findEntry(
       }
     }
     readEntry(data, offset, end, into);
-    const order = compareKeyAt(data, into.keyOffset, into.keyBytes, key, keyBytes);
+    const order = compareKeys(data, into.keyOffset, into.keyBytes, key, keyOffset, keyBytes);
     if (order >= 0) {
       into.isFound = order === 0;
       return into.isFound;
@@ -124,6 +137,32 @@ export function findEntry(
   into.offset = end;
   into.end = end;
   return false;
+}
+
+/**
+ * Passes entries below a key of eight bytes or more while they are as long as the first one. Where
+ * the next one is then does not depend on what is read, so that cache misses overlap.
+ */
+function passEqualLengths(
+  view: DataView,
+  start: number,
+  end: number,
+  firstWord: number,
+  secondWord: number,
+): number {
+  if (start + 2 > end) return start;
+  const lengths = view.getUint16(start, true);
+  const bytes = lengths & 0xff;
+  if (bytes < 8 || (lengths & 0x8080) !== 0) return start;
+  const stride = 2 + bytes + (lengths >>> 8);
+  let offset = start;
+  for (; offset + stride <= end; offset += stride) {
+    if (view.getUint16(offset, true) !== lengths) break;
+    const word = view.getUint32(offset + 2);
+    if (word > firstWord) break;
+    if (word === firstWord && view.getUint32(offset + 6) >= secondWord) break;
+  }
+  return offset;
 }
 
 function bigEndianAt(data: Uint8Array, at: number): number {

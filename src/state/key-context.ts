@@ -27,6 +27,8 @@ const step = murmurStep;
 const finish = murmurFinish;
 const imul = Math.imul;
 const NUMBER_TAG: number = KeyTag.number;
+/** The high bit of each byte of a word. */
+const ZERO_BYTES = 0x80808080 | 0;
 const NUMBER_TAG_WORD: number = KeyTag.number << 24;
 
 const number = new DataView(new ArrayBuffer(8));
@@ -116,17 +118,10 @@ export class KeyContext {
   }
 
   private _setOther(key: Key): void {
-    const { row } = this;
-    const { words } = row;
     this.isShort = false;
-    if (typeof key === "string" && this._setAscii(key)) {
-      let hash: number = KeyTag.string;
-      const end = (this.length + 3) >> 2;
-      for (let word = 2; word < end; word++) hash = step(hash, words[word]!);
-      this._finish(finish(hash, (end - 2) << 2), KeyTag.string);
-      return;
-    }
+    if (typeof key === "string" && this._setAscii(key)) return;
     this.unset(); // What is refused must not leave the key before, whose bytes may be overwritten.
+    const { row } = this;
     const tag = keyTagOf(key);
     const payload = encodeKeyPayload(key);
     row.u8.set(payload, ROW_KEY_PREFIX_BYTES);
@@ -137,7 +132,8 @@ export class KeyContext {
   }
 
   private _finish(hash: number, tag: number): void {
-    const groupWord = this._groupWords[this._groupOf(hash)]!;
+    const mask = this._mask;
+    const groupWord = this._groupWords[mask >= 0 ? hash & mask : this._groupOf(hash)]!;
     if (groupWord < 0) this._refuseGroup(hash);
     this.hash = hash;
     this.groupWord = groupWord;
@@ -178,21 +174,51 @@ export class KeyContext {
     this.epochs.advance();
   }
 
-  /** Writes a string's payload if it needs no escape and no UTF-8; false if it does. */
+  /**
+   * Sets a string that needs no escape and no UTF-8; false if it does. Word by word, hashing what it
+   * writes: bytes that are stored one by one and loaded as words have to wait for the stores.
+   */
   private _setAscii(key: string): boolean {
     const count = key.length;
     if (count > FAST_STRING_LENGTH_MAX) return false;
-    const { u8 } = this.row;
-    let at = ROW_KEY_PREFIX_BYTES;
-    for (let index = 0; index < count; index++) {
-      const code = key.charCodeAt(index);
-      if (code > 127 || code === 0) return false;
-      u8[at++] = code;
+    const { words } = this.row;
+    let hash: number = KeyTag.string;
+    let codes = 0;
+    let zeros = 0;
+    let word = 0;
+    let at = ROW_KEY_PREFIX_BYTES / 4;
+    let index = 0;
+    for (; index + 4 <= count; index += 4) {
+      const first = key.charCodeAt(index);
+      const second = key.charCodeAt(index + 1);
+      const third = key.charCodeAt(index + 2);
+      const fourth = key.charCodeAt(index + 3);
+      codes |= first | second | third | fourth;
+      word = first | (second << 8) | (third << 16) | (fourth << 24);
+      zeros |= (word - 0x01010101) & ~word; // The high bit of a byte that is zero; of none else below 128.
+      words[at++] = word;
+      hash = step(hash, word);
     }
-    u8[at++] = 0;
-    u8[at++] = 1;
-    this.length = at;
-    while ((at & 7) !== 0) u8[at++] = 0;
+    word = 0;
+    let shift = 0;
+    for (; index < count; index++, shift += 8) {
+      const code = key.charCodeAt(index);
+      codes |= code;
+      zeros |= code - 1;
+      word |= code << shift;
+    }
+    if (codes > 127 || (zeros & ZERO_BYTES) !== 0) return false;
+    // A zero and a one end the payload, and zeros fill the last eight bytes.
+    if (shift < 24) word |= 0x100 << shift;
+    words[at++] = word;
+    hash = step(hash, word);
+    if (shift === 24) {
+      words[at++] = 1;
+      hash = step(hash, 1);
+    }
+    words[at] = 0;
+    this.length = ROW_KEY_PREFIX_BYTES + count + 2;
+    this._finish(finish(hash, (at << 2) - ROW_KEY_PREFIX_BYTES), KeyTag.string);
     return true;
   }
 

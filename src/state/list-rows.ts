@@ -24,6 +24,8 @@ import { copyBytes } from "../memory/copy-bytes.ts";
 import { APPEND_PENDING, type WriteBuffer } from "../memory/write-buffer.ts";
 import type { RowAddress } from "./row-address.ts";
 
+/** As a constant of this module: V8 reads an import anew at each access, and folds this. */
+const PACKED: number = RowKind.listPacked;
 /** appliedChange of a root row, and the references of an append record: both 8 bytes. */
 const ROOT_HEADER_BYTES = 8;
 /** A blind append larger than this is merged with the list instead of growing further. */
@@ -38,6 +40,13 @@ export class ListRowsOfState {
   private readonly _address: RowAddress;
   private readonly _name: string;
   private readonly _changeNumberBase: number;
+  /** Where the run is that was sought last, in the arena. */
+  offset = 0;
+  bytes = 0;
+  // Of the list that was opened last.
+  private _root = 0;
+  private _isPacked = false;
+  private _elementBytes = 0;
 
   constructor(buffer: WriteBuffer, address: RowAddress, name: string, changeNumberBase: number) {
     this._buffer = buffer;
@@ -57,7 +66,7 @@ export class ListRowsOfState {
     }
     const word1 = buffer.i32[(reference << 1) + 1]!;
     if ((word1 & RecordFlag.tombstone) !== 0) {
-      this._store(elements.subarray(0, length), false);
+      this._store(elements, length, false);
     } else if ((word1 & RecordFlag.append) !== 0) {
       this._appendBlind(reference, elements, length);
     } else if (buffer.header(reference) === RowKind.listPacked) {
@@ -70,7 +79,7 @@ export class ListRowsOfState {
   private _appendToUnknown(elements: Uint8Array, length: number): void {
     const buffer = this._buffer;
     if (buffer.cold === undefined || buffer.cold.isEmpty) {
-      this._store(elements.subarray(0, length), true);
+      this._store(elements, length, true);
       return;
     }
     if (length > BLIND_BYTES_MAX || !buffer.takesBlindAppends) {
@@ -88,7 +97,7 @@ export class ListRowsOfState {
   private _appendLoaded(elements: Uint8Array, length: number): void {
     const reference = this._buffer.lookup(this._address.root());
     assert(reference !== APPEND_PENDING, "S1: the root was brought in");
-    if (reference === 0) this._store(elements.subarray(0, length), true);
+    if (reference === 0) this._store(elements, length, true);
     else if (this._buffer.header(reference) === RowKind.listPacked) {
       this._appendPacked(reference, elements, length);
     } else this._appendChunk(reference, elements, length);
@@ -142,7 +151,7 @@ export class ListRowsOfState {
       const all = new Uint8Array(bytes - ROOT_HEADER_BYTES);
       all.set(buffer.u8.subarray(from, from + before - ROOT_HEADER_BYTES));
       all.set(elements.subarray(0, length), before - ROOT_HEADER_BYTES);
-      this._store(all, false);
+      this._store(all, all.length, false);
       return;
     }
     const row = this._address.root();
@@ -171,22 +180,22 @@ export class ListRowsOfState {
   }
 
   /** Makes these elements the whole list. No older rows of it may remain unaccounted for. */
-  private _store(elements: Uint8Array, isAbsent: boolean): void {
-    if (elements.length <= LIST_PACKED_BYTES_MAX) this._storePacked(elements, isAbsent);
-    else this._write(listRows(this._changeNumber, elements), isAbsent);
+  private _store(elements: Uint8Array, length: number, isAbsent: boolean): void {
+    if (length <= LIST_PACKED_BYTES_MAX) this._storePacked(elements, length, isAbsent);
+    else this._write(listRows(this._changeNumber, elements.subarray(0, length)), isAbsent);
   }
 
   /** As `listRows` would encode it, straight into the record. */
-  private _storePacked(elements: Uint8Array, isAbsent: boolean): void {
+  private _storePacked(elements: Uint8Array, length: number, isAbsent: boolean): void {
     const buffer = this._buffer;
     const change = this._changeNumber;
-    const bytes = ROOT_HEADER_BYTES + elements.length;
+    const bytes = ROOT_HEADER_BYTES + length;
     const capacity = bytes + Math.min(SLACK_BYTES_MAX >> 1, bytes >> 1);
     const row = this._address.root();
     const reference = buffer.reserve(row, RowKind.listPacked, bytes, capacity, isAbsent);
     const offset = buffer.valueOffset(reference);
     this._stampChange(offset, change);
-    copyBytes(elements, 0, elements.length, buffer.u8, offset + ROOT_HEADER_BYTES);
+    copyBytes(elements, 0, length, buffer.u8, offset + ROOT_HEADER_BYTES);
   }
 
   /** Into the root's header: up to which change appends are part of the row. */
@@ -258,30 +267,39 @@ export class ListRowsOfState {
     return appends.reverse();
   }
 
-  /** Calls `visit` with the arena range of each run of elements, in order. */
-  visit(visit: (offset: number, bytes: number) => void): void {
-    const buffer = this._buffer;
+  /**
+   * Brings the root row in. How many runs of elements the list has: `seek` each, in order, and read it
+   * before the next; then `close`.
+   */
+  open(): number {
     const reference = this.load();
-    if (reference === 0) return;
-    if (buffer.header(reference) === RowKind.listPacked) {
-      const from = buffer.valueOffset(reference) + ROOT_HEADER_BYTES;
-      const bytes = buffer.valueBytes(reference) - ROOT_HEADER_BYTES;
-      if (bytes < 0) throw new CorruptionError(`the list "${this._name}" is cut`, "row", 0);
-      visit(from, bytes);
+    this._root = reference;
+    this._elementBytes = 0;
+    if (reference === 0) return 0;
+    this._isPacked = this._buffer.header(reference) === PACKED;
+    return this._isPacked ? 1 : this._directory(reference).chunkCount;
+  }
+
+  /** Sets `offset` and `bytes`, the arena range of a run. */
+  seek(run: number): void {
+    const buffer = this._buffer;
+    if (this._isPacked) {
+      this.offset = buffer.valueOffset(this._root) + ROOT_HEADER_BYTES;
+      this.bytes = buffer.valueBytes(this._root) - ROOT_HEADER_BYTES;
+      if (this.bytes < 0) throw new CorruptionError(`the list "${this._name}" is cut`, "row", 0);
       return;
     }
-    const { chunkCount } = this._directory(reference);
-    let total = 0;
-    for (let index = 0; index < chunkCount; index++) {
-      const chunk = buffer.lookup(this._address.node(index));
-      if (chunk <= 0 || buffer.header(chunk) !== RowKind.listChunk) {
-        throw this._missingChunk(index);
-      }
-      const bytes = buffer.valueBytes(chunk);
-      total += bytes;
-      visit(buffer.valueOffset(chunk), bytes);
-    }
-    if (chunkCount > SPARSE_CHUNKS_MIN && total < (chunkCount * LIST_CHUNK_BYTES) / 4) this._pack();
+    const chunk = buffer.lookup(this._address.node(run));
+    if (chunk <= 0 || buffer.header(chunk) !== RowKind.listChunk) throw this._missingChunk(run);
+    this.offset = buffer.valueOffset(chunk);
+    this.bytes = buffer.valueBytes(chunk);
+    this._elementBytes += this.bytes;
+  }
+
+  /** After all of so many runs were read. */
+  close(runs: number): void {
+    const isSparse = this._elementBytes < (runs * LIST_CHUNK_BYTES) / 4;
+    if (runs > SPARSE_CHUNKS_MIN && isSparse) this._pack();
   }
 
   /** Rewrites a list that many small appends have scattered. */
@@ -294,23 +312,24 @@ export class ListRowsOfState {
       const from = buffer.valueOffset(chunk);
       parts.push(buffer.u8.slice(from, from + buffer.valueBytes(chunk)));
     }
-    this.replace(Buffer.concat(parts));
+    const all = Buffer.concat(parts);
+    this.replace(all, all.length);
   }
 
   /** Makes these elements the whole list; none clears it. */
-  replace(elements: Uint8Array): void {
+  replace(elements: Uint8Array, length: number): void {
     const chunksBefore = this._chunkBound();
-    if (elements.length === 0) {
+    if (length === 0) {
       this._removeChunks(0, chunksBefore);
       this._buffer.remove(this._address.root(), false);
       return;
     }
-    if (elements.length <= LIST_PACKED_BYTES_MAX) {
-      this._storePacked(elements, false);
+    if (length <= LIST_PACKED_BYTES_MAX) {
+      this._storePacked(elements, length, false);
       if (chunksBefore > 0) this._removeChunks(0, chunksBefore);
       return;
     }
-    const rows = listRows(this._changeNumber, elements);
+    const rows = listRows(this._changeNumber, elements.subarray(0, length));
     this._write(rows, false);
     this._removeChunks(rows.chunks.length, chunksBefore);
   }

@@ -26,11 +26,16 @@ export class BufferedListState<T> extends BufferedState implements ListState<T> 
 
   get(): T[] {
     const elements: T[] = [];
+    const rows = this._rows;
     const codec = this._codec;
-    this._rows.visit((offset, bytes) => {
+    const runs = rows.open();
+    for (let run = 0; run < runs; run++) {
+      rows.seek(run);
+      const { offset, bytes } = rows;
       if (codec === undefined) this._read(offset, offset + bytes, elements);
       else this._readFixed(codec, offset, offset + bytes, elements as number[]);
-    });
+    }
+    rows.close(runs);
     return elements;
   }
 
@@ -67,10 +72,12 @@ export class BufferedListState<T> extends BufferedState implements ListState<T> 
   }
 
   add(element: T): void {
-    this.address.root(); // Refuses before anything is serialized.
     const { sink } = this.host;
-    sink.reset();
-    this._encode(element);
+    if (this._codec === undefined) {
+      this.address.root(); // Refuses before anything is serialized.
+      sink.reset();
+      this._encode(element);
+    } else this._encodeOne(this._codec, element);
     this._rows.append(sink.data, sink.length);
   }
 
@@ -84,11 +91,12 @@ export class BufferedListState<T> extends BufferedState implements ListState<T> 
   update(elements: Iterable<T>): void {
     this.address.root();
     this._encodeAll(elements);
-    this._rows.replace(this.host.sink.written());
+    const { sink } = this.host;
+    this._rows.replace(sink.data, sink.length);
   }
 
   clear(): void {
-    this._rows.replace(new Uint8Array(0));
+    this._rows.replace(this.host.sink.data, 0);
   }
 
   mergeNamespaces(target: Key, sources: Iterable<Key>): void {
@@ -108,6 +116,14 @@ export class BufferedListState<T> extends BufferedState implements ListState<T> 
     this.host.sink.reset();
     if (this._codec === undefined) for (const element of gathered) this._encode(element);
     else this._encodeFixed(this._codec, gathered);
+  }
+
+  private _encodeOne(codec: FixedCodec, element: T): void {
+    this.refuseUndefined(element, "leave it out");
+    const { sink } = this.host;
+    codec.write(sink.view, 1, element);
+    sink.data[0] = codec.bytes;
+    sink.length = 1 + codec.bytes;
   }
 
   private _encodeFixed(codec: FixedCodec, elements: readonly T[]): void {

@@ -68,6 +68,7 @@ export class MapRowsOfState {
       start,
       start + buffer.valueBytes(reference),
       key,
+      0,
       keyBytes,
       this.entry,
     );

@@ -3,7 +3,10 @@ import type { StateSchema } from "../api/keyed-state-backend.ts";
 import type { MapState } from "../api/state.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import { KEY_PAYLOAD_BYTES_MAX } from "../format/key-codec.ts";
+import { RowKind } from "../format/row-value.ts";
+import { copyBytes } from "../memory/copy-bytes.ts";
 import { wrongLength } from "./byte-sink.ts";
+import { EntryBatch } from "./entry-batch.ts";
 import { MapIterator } from "./map-iterator.ts";
 import { MapRowsOfState } from "./map-rows.ts";
 import { BufferedState, type StateHost, checkValueBytes } from "./state-core.ts";
@@ -12,6 +15,7 @@ export class BufferedMapState<K, V> extends BufferedState implements MapState<K,
   private readonly _key: Pick<Serializer<K>, "serialize" | "deserialize">;
   private readonly _value: Serializer<V>;
   private readonly _rows: MapRowsOfState;
+  private readonly _batch: EntryBatch = new EntryBatch();
 
   constructor(host: StateHost, schema: StateSchema, key: Serializer<K>, value: Serializer<V>) {
     super(host, schema);
@@ -35,14 +39,10 @@ export class BufferedMapState<K, V> extends BufferedState implements MapState<K,
   }
 
   put(key: K, value: V): void {
-    this.refuseUndefined(value, "use remove()");
     this.address.root(); // Refuses before anything is serialized.
-    const { keySink, sink } = this.host;
-    sink.reset();
-    this._value.serialize(value, sink);
-    const { fixedBytes, fingerprint } = this._value;
-    if (fixedBytes !== undefined && fixedBytes !== sink.length) throw wrongLength(fingerprint);
+    this._encodeValue(value, "use remove()");
     this._encodeKey(key);
+    const { keySink, sink } = this.host;
     checkValueBytes(this.name, sink.length + keySink.length + 16);
     this._rows.put(keySink.data, keySink.length, sink.data, sink.length);
   }
@@ -56,15 +56,38 @@ export class BufferedMapState<K, V> extends BufferedState implements MapState<K,
       if (Array.isArray(entry) && entry.length === 2) continue;
       throw new InvalidArgumentError(`map state "${this.name}" takes entries [key, value]`);
     }
+    this.address.root(); // Refuses before anything is serialized.
     // All are tried before the first is put: a value that cannot be held changes nothing.
+    const batch = this._batch;
+    batch.reset();
     for (const [key, value] of gathered) {
-      this.refuseUndefined(value, "leave it out");
+      this._encodeValue(value, "leave it out");
       this._encodeKey(key);
-      this.host.sink.reset();
-      this._value.serialize(value, this.host.sink);
-      checkValueBytes(this.name, this.host.sink.length + this.host.keySink.length + 16);
+      const { keySink, sink } = this.host;
+      checkValueBytes(this.name, sink.length + keySink.length + 16);
+      batch.add(keySink.data, keySink.length, sink.data, sink.length);
     }
+    if (gathered.length === 0 || this._putPacked(batch)) return;
     for (const [key, value] of gathered) this.put(key, value);
+  }
+
+  /** Puts the batch into a map that is one row, before and after; false, with nothing changed, if it is not. */
+  private _putPacked(batch: EntryBatch): boolean {
+    const { buffer } = this;
+    const row = this.address.root();
+    const reference = buffer.lookup(row);
+    const isAbsent = reference === 0;
+    if (!batch.isWhole || (!isAbsent && buffer.header(reference) !== RowKind.mapPacked))
+      return false;
+    const start = isAbsent ? 0 : buffer.valueOffset(reference);
+    const before = isAbsent ? 0 : buffer.valueBytes(reference);
+    const bytes = batch.putInto(buffer.u8, start, start + before);
+    if (bytes < 0) return false;
+    this._rows.version++;
+    const spare = bytes > before ? bytes >> 1 : 0;
+    const made = buffer.reserve(row, RowKind.mapPacked, bytes, bytes + spare, isAbsent);
+    copyBytes(batch.row, 0, bytes, buffer.u8, buffer.valueOffset(made));
+    return true;
   }
 
   remove(key: K): void {
@@ -99,6 +122,15 @@ export class BufferedMapState<K, V> extends BufferedState implements MapState<K,
   private _iterate<R>(pick: (at: MapIterator<K, V, R>) => R): IterableIterator<R> {
     this.address.root(); // Refuses without a current key.
     return new MapIterator(this.host, this.address, this._rows, this._key, this._value, pick);
+  }
+
+  private _encodeValue(value: V, remedy: string): void {
+    this.refuseUndefined(value, remedy);
+    const { sink } = this.host;
+    sink.reset();
+    this._value.serialize(value, sink);
+    const { fixedBytes, fingerprint } = this._value;
+    if (fixedBytes !== undefined && fixedBytes !== sink.length) throw wrongLength(fingerprint);
   }
 
   private _encodeKey(key: K): void {

@@ -142,6 +142,17 @@ const operations: Readonly<Record<string, readonly [weight: number, run: Operati
   ],
   getList: [2, (s, row) => assert.deepEqual(s.list.get(), row.list)],
   isEmptyList: [1, (s, row) => assert.equal(s.list.isEmpty(), row.list.length === 0)],
+  putAllMap: [
+    4,
+    (s, row, random) => {
+      const reach = random(3) === 0 ? 300 : 20;
+      const entries = Array.from({ length: random(40) }, () => {
+        return [random(reach), textOf(random, reach)] as const;
+      });
+      s.map.putAll(entries);
+      for (const [key, value] of entries) row.map.set(key, value);
+    },
+  ],
   putMap: [
     10,
     (s, row, random) => {

@@ -153,7 +153,7 @@ const mapTargets: readonly Target[] = [
       }
       const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
       for (const key of ["abcdefgh1", "b", "zz"].map(textBytes)) {
-        findEntry(data, view, 0, data.length, key, key.length, position);
+        findEntry(data, view, 0, data.length, key, 0, key.length, position);
       }
       firstKey(data);
       const parts = splitEntries(data, 64);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { describe, test } from "vitest";
 import {
   EntryPosition,
@@ -24,7 +25,7 @@ function entriesOf(keys: readonly string[], valueBytes: (index: number) => numbe
   const parts = keys.map((key, index) => {
     const value = new Uint8Array(valueBytes(index)).fill(index);
     const entry = new Uint8Array(entryBytes(key.length, value.length));
-    writeEntry(entry, 0, Buffer.from(key), key.length, value, value.length);
+    writeEntry(entry, 0, Buffer.from(key, "latin1"), key.length, value, value.length);
     return entry;
   });
   return new Uint8Array(Buffer.concat(parts));
@@ -66,6 +67,7 @@ describe("map rows", () => {
           0,
           data.length,
           Buffer.from(key),
+          0,
           key.length,
           entry,
         ),
@@ -83,12 +85,54 @@ describe("map rows", () => {
         0,
         data.length,
         Buffer.from("z"),
+        0,
         1,
         entry,
       ),
       false,
     );
     assert.equal(entry.offset, data.length);
+  });
+
+  test("find what looking at every entry finds, whatever their lengths", () => {
+    const alphabet = fc.constantFrom("\0", "\x01", "a", "\xff");
+    const keysOf = (lengths: readonly number[]): fc.Arbitrary<string> =>
+      fc
+        .constantFrom(...lengths)
+        .chain((length) => fc.string({ unit: alphabet, minLength: length, maxLength: length }));
+    const property = (lengths: readonly number[], widths: readonly number[]): void => {
+      fc.assert(
+        fc.property(
+          fc.uniqueArray(keysOf(lengths), { maxLength: 30 }),
+          keysOf([...lengths, 3, 9]),
+          fc.array(fc.constantFrom(...widths), { minLength: 30, maxLength: 30 }),
+          (given, wanted, values) => {
+            const keys = given.toSorted((a, b) =>
+              Buffer.compare(Buffer.from(a, "latin1"), Buffer.from(b, "latin1")),
+            );
+            const data = entriesOf(keys, (index) => values[index]!);
+            const entry = new EntryPosition();
+            const key = Buffer.from(`?${wanted}`, "latin1");
+            const view = new DataView(data.buffer);
+            const isFound = findEntry(data, view, 0, data.length, key, 1, wanted.length, entry);
+            const index = keys.findIndex((one) => one >= wanted);
+            const sizes = keys.map((one, at) => entryBytes(one.length, values[at]!));
+            const before = sizes.slice(0, index === -1 ? keys.length : index);
+            assert.equal(isFound, keys.includes(wanted));
+            assert.equal(
+              entry.offset,
+              before.reduce((sum, size) => sum + size, 0),
+            );
+            if (isFound) assert.equal(entry.end, entry.offset + sizes[index]!);
+          },
+        ),
+      );
+    };
+    property([8], [8]);
+    property([8], [8, 9]);
+    property([8, 12], [0, 8]);
+    property([4], [4]);
+    property([0, 1, 2, 8, 20], [0, 3, 200]);
   });
 
   test("split into parts of whole entries, at least two of two or more", () => {
