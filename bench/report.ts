@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { format } from "prettier";
-import { commitOf, machineOf } from "./report/machine.ts";
+import { commitOf, versionsOf } from "./report/machine.ts";
 import { pageOf } from "./report/page.ts";
 import { plotsOf } from "./report/plots.ts";
 import { readResults } from "./report/results.ts";
@@ -71,7 +71,7 @@ const target = quick ? directory : docsDirectory;
 rmSync(join(target, "plots"), { recursive: true, force: true });
 mkdirSync(join(target, "plots"), { recursive: true });
 for (const { file, svg } of plots) writeFileSync(join(target, "plots", file), svg);
-const page = pageOf({ machine: machineOf(results), results, plots, rawPath: directory });
+const page = pageOf({ versions: versionsOf(results), results, plots, rawPath: directory });
 writeFileSync(
   join(target, "benchmarks.md"),
   await format(page, { parser: "markdown", printWidth: 100 }),

@@ -1,9 +1,9 @@
 // What a report says about where it was measured.
 import { execFileSync } from "node:child_process";
-import { readFileSync, statfsSync } from "node:fs";
+import { existsSync, readFileSync, statSync, statfsSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
+import { join } from "node:path";
 import { scratchParent } from "../support/command.ts";
-import type { Machine } from "./page.ts";
 import { type BenchResult, linesOf } from "./results.ts";
 
 /** Magic numbers of statfs(2). */
@@ -15,20 +15,30 @@ const fileSystems: Readonly<Record<number, string>> = {
   0x794c7630: "overlayfs",
 };
 
-export function machineOf(results: readonly BenchResult[]): Machine {
-  const { type } = statfsSync(scratchParent());
-  return {
-    cpu: cpus()[0]?.model.trim() ?? "unknown processor",
-    cores: cpus().length,
-    memoryBytes: totalmem(),
-    fileSystem: fileSystems[type] ?? `file system 0x${type.toString(16)}`,
-    node: process.versions.node,
-    kernel: `Linux ${release().split("-")[0]}`,
-    versions: versionsOf(results),
-  };
+/** Of the scratch files: a mapped file that is not in the page cache is read in so large pieces. */
+function readAheadOf(path: string): string {
+  const { dev } = statSync(path);
+  const device = `/sys/dev/block/${Math.floor(dev / 256)}:${dev % 256}`;
+  for (const queue of [join(device, "queue"), join(device, "..", "queue")]) {
+    const file = join(queue, "read_ahead_kb");
+    if (existsSync(file)) return `, read-ahead ${readFileSync(file, "utf8").trim()} KiB`;
+  }
+  return "";
 }
 
-function versionsOf(results: readonly BenchResult[]): string[] {
+/** The machine that this process runs on, in one line. */
+export function machineText(): string {
+  const parent = scratchParent();
+  const { type } = statfsSync(parent);
+  const fileSystem = fileSystems[type] ?? `file system 0x${type.toString(16)}`;
+  const cpu = cpus()[0]?.model.trim() ?? "unknown processor";
+  const gigabytes = Math.round(totalmem() / 1_073_741_824);
+  const kernel = `Linux ${release().split("-")[0]}`;
+  return `${cpu}, ${cpus().length} cores, ${gigabytes} GiB of memory, ${fileSystem}${readAheadOf(parent)}, ${kernel}, Node ${process.versions.node}`;
+}
+
+/** Of what was measured, where results tell. */
+export function versionsOf(results: readonly BenchResult[]): string[] {
   const { dependencies } = JSON.parse(readFileSync("package.json", "utf8")) as {
     dependencies: Record<string, string>;
   };

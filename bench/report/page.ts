@@ -3,26 +3,16 @@ import type { Plot } from "./plots.ts";
 import { type BenchResult, type Line, linesOf, numberOf, textOf } from "./results.ts";
 import { short } from "./svg.ts";
 
-export interface Machine {
-  readonly cpu: string;
-  readonly cores: number;
-  readonly memoryBytes: number;
-  readonly fileSystem: string;
-  readonly node: string;
-  readonly kernel: string;
-  /** Of the rivals, where they were measured. */
-  readonly versions: readonly string[];
-}
-
 export interface Page {
-  readonly machine: Machine;
+  /** Of what was measured, and of the rivals. */
+  readonly versions: readonly string[];
   readonly results: readonly BenchResult[];
   readonly plots: readonly Plot[];
   /** Where the raw output is. */
   readonly rawPath: string;
 }
 
-export function pageOf({ machine, results, plots, rawPath }: Page): string {
+export function pageOf({ versions, results, plots, rawPath }: Page): string {
   const measures = results.flatMap(({ lines }) => lines.filter(isMeasure));
   const rated = measures.filter(({ asked }) => !String(asked).startsWith("none"));
   const missed = rated.filter(({ ok }) => ok !== true);
@@ -32,7 +22,7 @@ export function pageOf({ machine, results, plots, rawPath }: Page): string {
     "Written by `npm run bench:report` from the output of the benches; [benchmark-methods.md](benchmark-methods.md) says what each measures and how.",
     "Every figure is a ratio or stands beside a floor or a rival of the same run. Losses are listed first.",
     "",
-    `${machine.cpu}, ${machine.cores} cores, ${short(machine.memoryBytes)}B of memory, ${machine.fileSystem}, ${machine.kernel}, Node ${machine.node}. ${machine.versions.join(", ")}`.trim(),
+    versions.join(", "),
     "",
     ...runsTable(results, rawPath),
     "",
@@ -72,15 +62,24 @@ function isMeasure(line: Line): boolean {
 }
 
 function runsTable(results: readonly BenchResult[], rawPath: string): string[] {
+  const machines = [...new Set(results.map(({ ending }) => ending?.machine ?? "unknown"))];
+  const letterOf = (machine = "unknown"): string =>
+    String.fromCharCode(65 + machines.indexOf(machine));
   const rows = results.map(({ name, ending, lines }) => {
-    if (ending === undefined) return [name, `interrupted, ${lines.length} lines kept`, "", "", ""];
-    const { command, commit, date, seconds, exitCode } = ending;
+    if (ending === undefined) return [name, `interrupted, ${lines.length} lines kept`];
+    const { command, commit, date, seconds, exitCode, machine } = ending;
     const whole =
       exitCode === 0 ? "whole" : exitCode === null ? "interrupted" : "not all could be measured";
-    return [`\`${command}\``, whole, commit, date.slice(0, 16), `${Math.round(seconds)} s`];
+    const began = date.slice(0, 16);
+    return [`\`${command}\``, whole, letterOf(machine), commit, began, `${Math.round(seconds)} s`];
   });
-  const output = `Raw output: \`${rawPath}\`.`;
-  return [...table(["command", "run", "commit", "began", "took"], rows), "", output];
+  return [
+    ...table(["command", "run", "machine", "commit", "began", "took"], rows),
+    "",
+    ...machines.map((machine) => `- Machine ${letterOf(machine)}: ${machine}`),
+    "",
+    `Raw output: \`${rawPath}\`.`,
+  ];
 }
 
 function notRun(results: readonly BenchResult[]): string[] {
@@ -283,6 +282,6 @@ function unfairness(lines: readonly Line[]): string[] {
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+    `| ${head.map((_, i) => (cells[i] ?? "").replaceAll("|", "\\|")).join(" | ")} |`;
   return [line(head), line(head.map(() => "---")), ...rows.map(line)];
 }

@@ -9,6 +9,8 @@ export interface Ending {
   readonly command: string;
   readonly commit: string;
   readonly date: string;
+  /** Processor, memory, file system, kernel, Node.js. */
+  readonly machine: string;
   readonly seconds: number;
   /** null: it was interrupted. */
   readonly exitCode: number | null;

@@ -5,6 +5,7 @@ import { closeSync, existsSync, mkdirSync, openSync, rmSync, writeFileSync } fro
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { progress } from "../support/command.ts";
+import { machineText } from "./machine.ts";
 import type { Ending } from "./results.ts";
 
 /** In the order in which they run; `bench:restore` runs bench:registry, bench:verify and bench:savepoint. */
@@ -73,6 +74,7 @@ async function runBench(plan: RunPlan, part: BenchPart): Promise<boolean> {
     command: `npm run ${script} -- ${flags.join(" ")}`,
     commit: plan.commit,
     date,
+    machine: machineText(),
     seconds: (performance.now() - start) / 1000,
     exitCode,
   };

@@ -13,21 +13,14 @@ import {
 import { barPlot, linePlot } from "../../../bench/report/svg.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 
-const machine = {
-  cpu: "Some CPU",
-  cores: 2,
-  memoryBytes: 24e9,
-  fileSystem: "ext4",
-  node: "20.20.2",
-  kernel: "Linux 6",
-  versions: [],
-};
+const machine = "processor, 2 cores";
 
 function resultOf(name: string, lines: BenchResult["lines"], exitCode: number | null): BenchResult {
   const ending = {
     command: name,
     commit: "abc",
     date: "2026-01-01T00:00:00Z",
+    machine,
     seconds: 3,
     exitCode,
   };
@@ -43,10 +36,20 @@ describe("the report", () => {
     const results = [
       resultOf("state", [measure("A1", true), measure("A2", false), measure("A3", false)], 0),
     ];
-    const page = pageOf({ machine, results, plots: [], rawPath: "raw" });
+    const page = pageOf({ versions: [], results, plots: [], rawPath: "raw" });
     assert.match(page, /## Reached: 1 of 3/u);
     assert.ok(page.indexOf("measure A2") < page.indexOf("measure A1"));
     assert.ok(page.indexOf("measure A3") < page.indexOf("measure A1"));
+  });
+
+  test("tells runs of several machines apart", () => {
+    const first = resultOf("db", [], 0);
+    const other = { ...first.ending!, machine: "another" };
+    const results = [first, resultOf("ycsb", [], 0), { ...first, name: "load", ending: other }];
+    const page = pageOf({ versions: [], results, plots: [], rawPath: "raw" });
+    assert.match(page, /- Machine A: processor, 2 cores\n- Machine B: another\n/u);
+    assert.equal(page.match(/\| whole \| A /gu)?.length, 2);
+    assert.equal(page.match(/\| whole \| B /gu)?.length, 1);
   });
 
   test("says what was interrupted, and what was not run and why", () => {
@@ -54,7 +57,7 @@ describe("the report", () => {
       { name: "db", lines: [measure("A1", true)], ending: undefined },
       resultOf("rivals", [{ id: "E4", name: "cold", notRun: "because there is no mvn" }], null),
     ];
-    const page = pageOf({ machine, results, plots: [], rawPath: "raw" });
+    const page = pageOf({ versions: [], results, plots: [], rawPath: "raw" });
     assert.match(page, /interrupted, 1 lines kept/u);
     assert.match(page, /\| rivals *\| E4 cold *\| because there is no mvn/u);
   });
