@@ -62,6 +62,17 @@ export interface LogMergeTrace {
   uploadedBytes?: number;
 }
 
+/**
+ * On `tracing:varve:table-reads:*`: LevelDB maps no further table files into memory, but reads from them,
+ * since they are more than the page cache can hold. Once in a process. `error`: they go on being mapped.
+ */
+export interface TableReadsTrace {
+  /** Table files of all databases of the thread. */
+  readonly tableBytes: number;
+  /** As many may be mapped: half of the memory that budgets leave. */
+  readonly allowanceBytes: number;
+}
+
 export type ProgressTask =
   | "checkpoint"
   | "materialization"
@@ -123,6 +134,9 @@ export const materializationTracing: TracingChannel<unknown, MaterializationTrac
 
 export const logMergeTracing: TracingChannel<unknown, LogMergeTrace> =
   tracingChannel("varve:log-merge");
+
+export const tableReadsTracing: TracingChannel<unknown, TableReadsTrace> =
+  tracingChannel("varve:table-reads");
 
 /** Messages are ProgressEvent. */
 export const progressChannel: Channel = channel("varve:progress");

@@ -3,6 +3,7 @@ import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import { removeDirectory } from "../environment/typed-error.ts";
 import type { LocalFiles } from "../checkpoint/local-files.ts";
 import { LsmStore } from "../lsm/lsm-store.ts";
+import { TableMapping } from "../lsm/table-mapping.ts";
 import type { ColdTier } from "../memory/buffer-contracts.ts";
 import type { WriteBuffer } from "../memory/write-buffer.ts";
 import { KeyContext } from "../state/key-context.ts";
@@ -20,7 +21,7 @@ import {
 import type { ChangelogTier } from "./changelog-tier.ts";
 import { type RestoredDatabase, restoreDatabase } from "./lsm-restore.ts";
 import { LsmTier, type LsmTierOptions } from "./lsm-tier.ts";
-import { lsmReservedBytes } from "./memory-plan.ts";
+import { lsmReservedBytes, mappableBytes } from "./memory-plan.ts";
 import type { MemoryTierOptions } from "./memory-tier.ts";
 import { spawnThread } from "./opening.ts";
 import { type ResolvedOptions, resolveLsmOptions } from "./options.ts";
@@ -114,9 +115,13 @@ class LsmAssembly {
     });
     const replay = this.#beginReplay(buffer, plan);
     const restored = await this.#buildDatabase(directory, plan, lsm.blockSizeBytes); //# fail point: open.database-built
+    const mapping = this.#tableMapping();
+    this.#parts.undo.add(() => mapping.close());
+    await mapping.begin(restored?.totalBytes ?? 0);
     const store = await LsmStore.open({
       environment: this.#parts.host.environment,
       directory,
+      mapping,
       lsm,
       arena: chunks.arena,
       thread,
@@ -146,6 +151,17 @@ class LsmAssembly {
     await this.#finishReplay(replay, changelog, restored); //# fail point: open.log-replayed
     if (changelog !== undefined) await prepareAppends(this.#parts.options, this.#parts.host);
     return changelog ?? tier;
+  }
+
+  #tableMapping(): TableMapping {
+    const { options, host, directories } = this.#parts;
+    const { environment, chunks } = host;
+    return new TableMapping({
+      environment,
+      mmapReads: options.lsm.mmapReads ?? "auto",
+      allowanceBytes: mappableBytes(environment.availableMemoryBytes(), chunks.capacityBytes),
+      newPath: () => directories.newPath("mappings"),
+    });
   }
 
   async #openChangelog(tier: LsmTier, of: LsmTierOptions): Promise<ChangelogTier | undefined> {

@@ -49,6 +49,8 @@ export interface RestoredDatabase {
   /** Fetched files still to be verified. */
   readonly unverified: readonly FetchedFile[];
   readonly fetchDirectory: string;
+  /** Of all its files. */
+  readonly totalBytes: number;
 }
 
 /** A file of the database to be, without its number. */
@@ -93,6 +95,7 @@ export async function restoreDatabase(request: RestoreDatabaseRequest): Promise<
     copiedFiles,
     unverified,
     fetchDirectory,
+    totalBytes: files.reduce((sum, file) => sum + file.sizeBytes, 0),
   };
 }
 

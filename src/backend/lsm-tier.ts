@@ -291,10 +291,10 @@ export class LsmTier implements Tier {
   #account(set: CapturedSet): void {
     this.#linkedFiles += set.linkedFiles;
     this.#copiedFiles += set.copiedFiles;
-    const { buffer, blockSizeBytes } = this.#options;
+    const { buffer, blockSizeBytes, store } = this.#options;
     const liveBytes = set.files.reduce((sum, file) => sum + file.sizeBytes, 0);
-    const quarter = Math.floor(buffer.pool.capacityBytes / 4);
-    const bytes = Math.min(quarter, tableReservedBytes(liveBytes, blockSizeBytes));
+    const wanted = store.filterBytes(liveBytes) + tableReservedBytes(liveBytes, blockSizeBytes);
+    const bytes = Math.min(Math.floor(buffer.pool.capacityBytes / 4), wanted);
     buffer.pool.changeReservedBytes(bytes - this.#tableBytes);
     this.#tableBytes = bytes;
   }

@@ -2,6 +2,7 @@
 // two memtables per database, the index blocks of open tables, and bytes in flight.
 import { MIB } from "../common/units.ts";
 import type { LsmOptions } from "../lsm/level-database.ts";
+import type { MmapReads } from "../lsm/table-mapping.ts";
 
 /** Below this neither memtables nor headroom have room. */
 export const MEMORY_BUDGET_BYTES_MIN: number = 16 * MIB;
@@ -19,6 +20,13 @@ export interface LsmTuning {
   readonly blockSizeBytes?: number | undefined;
   /** Snappy. @defaultValue true */
   readonly compression?: boolean | undefined;
+  /**
+   * Whether LevelDB maps table files into memory (`true`), up to a thousand, or reads from them (`false`);
+   * for all backends of the process. `"auto"`: maps until they are more than half of the memory that the
+   * budget leaves of the container's limit, else of the free memory.
+   * @defaultValue "auto"
+   */
+  readonly mmapReads?: MmapReads | undefined;
   /** Table files kept open, 74 to 50,000: should cover all of them. @defaultValue 10,000 */
   readonly maxOpenFiles?: number | undefined;
 }
@@ -35,15 +43,17 @@ export function defaultLsmOptions(shareBytes: number): LsmOptions {
   };
 }
 
+/** Table files that may be mapped into memory, beside a budget: half of what it leaves. */
+export function mappableBytes(availableBytes: number, budgetBytes: number): number {
+  return Math.floor(Math.max(0, availableBytes - budgetBytes) / 2);
+}
+
 /** What a database takes of the budget at once: cache, memtables, and bytes in flight of a drain. */
 export function lsmReservedBytes(lsm: LsmOptions, shareBytes: number): number {
   return Math.floor(lsm.blockCacheBytes + 2 * lsm.writeBufferBytes + shareBytes / 16);
 }
 
-/**
- * Memory for the index blocks of open tables. One entry of about 40 bytes a block of 4 KiB; filter
- * blocks are read through the file's mapping and counted as file pages.
- */
+/** Memory for the index blocks of open tables. One entry of about 40 bytes a block of 4 KiB. */
 export function tableReservedBytes(liveBytes: number, blockSizeBytes: number): number {
   return Math.floor((liveBytes / blockSizeBytes) * 40);
 }

@@ -228,13 +228,19 @@ function environmentOf(options: KeyedStateBackendOptions, backend: "lsm" | "memo
 /** LevelDB's options within a share of the budget. */
 export function resolveLsmOptions(tuning: LsmTuning, shareBytes: number): LsmOptions {
   const byDefault = defaultLsmOptions(shareBytes);
-  refuseUnknownOptions("lsm", tuning, Object.keys(byDefault));
-  const { compression } = tuning;
+  refuseUnknownOptions("lsm", tuning, [...Object.keys(byDefault), "mmapReads"]);
+  const { compression, mmapReads } = tuning;
+  if (mmapReads !== undefined && mmapReads !== "auto" && typeof mmapReads !== "boolean") {
+    throw new InvalidArgumentError('lsm.mmapReads must be true, false or "auto"');
+  }
   if (compression !== undefined && typeof compression !== "boolean") {
     throw new InvalidArgumentError("lsm.compression must be true or false");
   }
-  const integer = (name: Exclude<keyof LsmTuning, "compression">, min: number, max: number) =>
-    integerOption(`lsm.${name}`, tuning[name], byDefault[name], min, max);
+  const integer = (
+    name: Exclude<keyof LsmTuning, "compression" | "mmapReads">,
+    min: number,
+    max: number,
+  ) => integerOption(`lsm.${name}`, tuning[name], byDefault[name], min, max);
   return {
     blockCacheBytes: integer("blockCacheBytes", 65_536, 2 ** 40),
     writeBufferBytes: integer("writeBufferBytes", 65_536, 1_073_741_824),

@@ -65,6 +65,7 @@ export async function makeDatabase(
     copiedFiles,
     unverified: [],
     fetchDirectory,
+    totalBytes: files.reduce((sum, file) => sum + file.sizeBytes, 0),
   };
 }
 

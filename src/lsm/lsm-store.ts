@@ -23,9 +23,15 @@ import { DrainThread } from "./drain-thread.ts";
 import { typedFailure } from "./failure.ts";
 import { openLevelDatabase } from "./level-database.ts";
 import type { LevelDatabase, LsmOptions } from "./level-database.ts";
+import { type TableMapping, areTablesRead } from "./table-mapping.ts";
 
 /** LevelDB's own diary: it exists in every directory that was ever opened. */
 const LOG_NAME = "LOG";
+
+/** Of classic-level's filter policy. */
+const FILTER_BYTES_PER_ROW = 1.25;
+/** Taken for a row until some were written. */
+const ROW_BYTES = 100;
 
 export interface LsmStoreOptions {
   readonly environment: Environment;
@@ -34,6 +40,8 @@ export interface LsmStoreOptions {
   readonly lsm: LsmOptions;
   /** The arena that drains read. */
   readonly arena: SharedArrayBuffer;
+  /** Told how many bytes of tables there are. @defaultValue nobody */
+  readonly mapping?: TableMapping | undefined;
   /** Spawned ahead, since that takes a while. @defaultValue spawned now */
   readonly thread?: Promise<DrainThread> | undefined;
   /** For tests. @defaultValue the one beside this file */
@@ -44,12 +52,16 @@ export class LsmStore {
   readonly #environment: Environment;
   readonly #database: LevelDatabase;
   readonly #control: ControlBlock;
+  readonly #mapping: TableMapping | undefined;
   #thread: DrainThread | undefined = undefined;
   #failure: StateBackendError | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
+  #writtenBytes = 0;
+  #writtenRows = 0;
 
-  private constructor(environment: Environment, database: LevelDatabase, control: ControlBlock) {
-    this.#environment = environment;
+  private constructor(options: LsmStoreOptions, database: LevelDatabase, control: ControlBlock) {
+    this.#environment = options.environment;
+    this.#mapping = options.mapping;
     this.#database = database;
     this.#control = control;
   }
@@ -78,7 +90,7 @@ export class LsmStore {
       throw typedFailure(error, `opening ${realPath} failed`);
     });
     const control = new ControlBlock();
-    const store = new LsmStore(environment, database, control);
+    const store = new LsmStore(options, database, control);
     try {
       store.#thread = await spawning;
       const data = { realPath, lsm, arena, control: control.buffer };
@@ -103,16 +115,22 @@ export class LsmStore {
   }
 
   /** Writes the rows of the sealed generations up to the boundary. Drains run in order. */
-  drain(request: DrainRequest): Promise<DrainResult> {
-    return this.#call((thread) => thread.call("drain", request));
+  async drain(request: DrainRequest): Promise<DrainResult> {
+    const result = await this.#call((thread) => thread.call("drain", request));
+    this.#mapping?.wrote(result.bytes);
+    this.#writtenBytes += result.bytes;
+    this.#writtenRows += result.rows;
+    return result;
   }
 
   /**
    * Captures everything drained so far into `directory`, which must not exist: links of the SSTs
    * whose numbers are not `known`. Drains requested later wait for it.
    */
-  capture(directory: string, known: ReadonlySet<number>): Promise<CapturedSet> {
-    return this.#call((thread) => thread.call("capture", { directory, known }));
+  async capture(directory: string, known: ReadonlySet<number>): Promise<CapturedSet> {
+    const set = await this.#call((thread) => thread.call("capture", { directory, known }));
+    this.#mapping?.has(set.files.reduce((sum, file) => sum + file.sizeBytes, 0));
+    return set;
   }
 
   /** Rows of packed keys (prefetch.ts), read in the drain thread. Takes the keys' buffer away. */
@@ -143,6 +161,13 @@ export class LsmStore {
     return this.#control.drainedBoundary;
   }
 
+  /** Memory for the filters of tables of so many bytes, 10 bits a row. Those of mapped tables are file pages. */
+  filterBytes(tableBytes: number): number {
+    if (!areTablesRead()) return 0;
+    const rowBytes = this.#writtenRows > 0 ? this.#writtenBytes / this.#writtenRows : ROW_BYTES;
+    return Math.floor((tableBytes / rowBytes) * FILTER_BYTES_PER_ROW);
+  }
+
   /** Why the store refuses everything, known even before the failed call's promise rejects. */
   get failure(): StateBackendError | undefined {
     if (this.#failure !== undefined) return this.#failure;
@@ -163,6 +188,7 @@ export class LsmStore {
       await this.#thread?.close();
     } finally {
       await this.#database.close(); // L1
+      this.#mapping?.close();
     }
   }
 
