@@ -94,6 +94,35 @@ export interface Timers {
   yieldTurn(): Promise<void>;
 }
 
+/** Puts and deletions that go into a database together. Can be filled again once `write` has resolved. */
+export interface DatabaseBatch {
+  /** Copies key and row. */
+  put(key: Uint8Array, row: Uint8Array): void;
+  delete(key: Uint8Array): void;
+  write(): Promise<void>;
+  clear(): void;
+}
+
+/**
+ * A sorted database in a directory, with the files of LevelDB: CURRENT, MANIFEST, a log, and table files,
+ * which are never changed.
+ */
+export interface SortedDatabase {
+  /** Undefined if there is no such key. */
+  getSync(key: Uint8Array): Uint8Array | undefined;
+  newBatch(): DatabaseBatch;
+  /** Keys from `gte` to below `lt`, ascending, with their rows; an absent end is open. */
+  entries(range: {
+    readonly gte?: Uint8Array | undefined;
+    readonly lt?: Uint8Array | undefined;
+  }): Iterable<readonly [key: Uint8Array, row: Uint8Array]>;
+  /** With two keys without bytes: all that was written is in tables when it resolves. */
+  compactRange(start: Uint8Array, end: Uint8Array): Promise<void>;
+  del(key: Uint8Array): Promise<void>;
+  /** Of several who opened the same directory the last one closes it. */
+  close(): Promise<void>;
+}
+
 export interface Environment {
   readonly fileSystem: FileSystem;
   readonly clock: Clock;
@@ -103,4 +132,9 @@ export interface Environment {
   availableMemoryBytes(): number;
   /** Cores this process may use, at least 1. */
   availableCores(): number;
+  /**
+   * Opens what takes LevelDB's place in a directory, which exists, for simulations: without it the lsm
+   * backend needs a file system that is native. Drains then run on the calling thread.
+   */
+  readonly openDatabase?: ((path: string) => Promise<SortedDatabase>) | undefined;
 }

@@ -1,7 +1,7 @@
 // What an open backend stands on, each with the step that undoes it.
 import type { Environment } from "../api/environment.ts";
 import { LocalFiles } from "../checkpoint/local-files.ts";
-import { DrainThread } from "../lsm/drain-thread.ts";
+import { type Drainer, spawnDrainer } from "../lsm/drain-thread.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import type { KeyedStateBackendOptions, ResolvedOptions } from "./options.ts";
 import { OpenStateHost, openHost } from "./state-host.ts";
@@ -19,8 +19,8 @@ export async function openLocalFiles(
 }
 
 /** Its code loads while the rest is prepared. */
-export function spawnThread(environment: Environment, undo: Undo): Promise<DrainThread> {
-  const thread = DrainThread.spawn(environment.fileSystem);
+export function spawnThread(environment: Environment, undo: Undo): Promise<Drainer> {
+  const thread = spawnDrainer(environment);
   const end = thread.then(
     (spawned) => () => spawned.close(), // Ending a thread that loads native code ends the process.
     () => () => Promise.resolve(), // Told by the store, which awaits it.

@@ -217,7 +217,8 @@ function environmentOf(options: KeyedStateBackendOptions, backend: "lsm" | "memo
     throw new InvalidArgumentError("environment is the host's: give either it or a host");
   }
   const environment = host?.environment ?? resolveEnvironment(options.environment);
-  if (backend === "lsm" && !environment.fileSystem.isNative) {
+  const hasDatabase = environment.fileSystem.isNative || environment.openDatabase !== undefined;
+  if (backend === "lsm" && !hasDatabase) {
     throw new InvalidArgumentError(
       'backend "lsm" needs a native file system, since LevelDB opens paths by itself: use backend "memory" in this environment',
     );

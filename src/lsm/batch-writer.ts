@@ -3,8 +3,9 @@
 //       The next batch is built meanwhile.
 //   B2. After a failed write nothing more is written: LevelDB's own error is sticky, and what it
 //       holds is no longer a prefix of what it was given.
+import type { DatabaseBatch } from "../api/environment.ts";
 import { assert } from "../common/assert.ts";
-import { type LevelDatabase, type ReusableBatch, reusableBatch } from "./level-database.ts";
+import { type Database, reusableBatch } from "./level-database.ts";
 
 /** Enough to amortize a trip to the pool, few enough that a reader need not wait long for a turn. */
 const BATCH_ROWS_MAX = 1000;
@@ -12,8 +13,8 @@ const BATCH_BYTES_MAX = 1_048_576;
 
 /** One for a database: its two batches are filled in turn, again and again. */
 export class BatchWriter {
-  #batch: ReusableBatch;
-  #other: ReusableBatch;
+  #batch: DatabaseBatch;
+  #other: DatabaseBatch;
   #batchRows = 0;
   #batchBytes = 0;
   #inFlight: Promise<void> | undefined = undefined;
@@ -23,7 +24,7 @@ export class BatchWriter {
   bytes = 0;
   deletes = 0;
 
-  constructor(database: LevelDatabase) {
+  constructor(database: Database) {
     this.#batch = reusableBatch(database);
     this.#other = reusableBatch(database);
   }

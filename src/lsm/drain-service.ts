@@ -15,7 +15,7 @@ import type { ControlBlock } from "./control-block.ts";
 import { Drain } from "./drain.ts";
 import type { DrainRequest, DrainResult } from "./drain-request.ts";
 import { typedFailure } from "./failure.ts";
-import type { LevelDatabase } from "./level-database.ts";
+import type { Database } from "./level-database.ts";
 import { ManifestFollower } from "./manifest-follower.ts";
 import { MemtableFlush } from "./memtable-flush.ts";
 import { readPackedRows } from "./prefetch.ts";
@@ -23,7 +23,7 @@ import { readPackedRows } from "./prefetch.ts";
 export class DrainService {
   readonly #environment: Environment;
   readonly #directory: string;
-  readonly #database: LevelDatabase;
+  readonly #database: Database;
   readonly #control: ControlBlock;
   readonly #drain: Drain;
   readonly #manifest: ManifestFollower;
@@ -35,7 +35,7 @@ export class DrainService {
   constructor(
     environment: Environment,
     directory: string,
-    database: LevelDatabase,
+    database: Database,
     control: ControlBlock,
     arena: SharedArrayBuffer,
   ) {

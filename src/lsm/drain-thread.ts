@@ -1,6 +1,7 @@
 // Starts the drain thread and ties its answers to requests. It shares the store's LevelDB handle, so no
-// pool may own it.
-import type { FileSystem } from "../api/environment.ts";
+// pool may own it. In an environment with a database of its own the same requests are served on the
+// calling thread instead.
+import type { Environment, FileSystem } from "../api/environment.ts";
 import { ClosedError, StorageError } from "../errors.ts";
 import type { StateBackendError } from "../errors.ts";
 import { RequestThread, requireWorkerFile } from "../workers/request-thread.ts";
@@ -10,11 +11,68 @@ import type {
   DrainCalls,
   DrainThreadData,
 } from "./drain-protocol.ts";
-import { rebuildFailure } from "./failure.ts";
+import { type DrainCall, DrainRequests } from "./drain-requests.ts";
+import { rebuildFailure, typedFailure } from "./failure.ts";
 
 const defaultEntry: URL = new URL("./drain.worker.js", import.meta.url);
 
-export class DrainThread {
+/** Whoever drains: a thread, or the calling one. */
+export interface Drainer {
+  /** `onPoisoned` hears of a failure after which everything is refused. */
+  open(data: DrainThreadData, onPoisoned: (failure: StateBackendError) => void): Promise<void>;
+  /** Rejects with a typed error. */
+  call<K extends DrainCallKind>(
+    kind: K,
+    request: DrainCalls[K]["request"],
+    transfer?: readonly ArrayBuffer[],
+  ): Promise<DrainCalls[K]["result"]>;
+  /** Closes the database. What is queued before is refused. */
+  close(): Promise<void>;
+}
+
+export function spawnDrainer(environment: Environment, entry?: URL): Promise<Drainer> {
+  if (environment.openDatabase === undefined) {
+    return DrainThread.spawn(environment.fileSystem, entry);
+  }
+  return Promise.resolve(new DrainHere(environment));
+}
+
+class DrainHere implements Drainer {
+  readonly #requests: DrainRequests;
+  #onPoisoned: (failure: StateBackendError) => void = () => undefined;
+
+  constructor(environment: Environment) {
+    this.#requests = new DrainRequests(environment);
+  }
+
+  async open(
+    data: DrainThreadData,
+    onPoisoned: (failure: StateBackendError) => void,
+  ): Promise<void> {
+    this.#onPoisoned = onPoisoned;
+    await this.call("open", data);
+  }
+
+  async call<K extends DrainCallKind>(
+    kind: K,
+    request: DrainCalls[K]["request"],
+  ): Promise<DrainCalls[K]["result"]> {
+    try {
+      const call = { kind, request } as DrainCall;
+      return (await this.#requests.serve(call)) as DrainCalls[K]["result"];
+    } catch (error) {
+      const failure = typedFailure(error, `draining on this thread: ${kind}`);
+      if (this.#requests.isPoisoned) this.#onPoisoned(failure);
+      throw failure;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.call("close", undefined);
+  }
+}
+
+export class DrainThread implements Drainer {
   readonly #thread: RequestThread<DrainAnswerMessage>;
   #onPoisoned: (failure: StateBackendError) => void = () => undefined;
 

@@ -11,11 +11,11 @@ import { listChunkKey, mergeAppendGroup } from "./drain-appends.ts";
 import { CollectedRows, collectRows } from "../format/sealed-rows.ts";
 import type { DrainRequest, DrainResult } from "./drain-request.ts";
 import { SortScratch, isSameKey, sortRows } from "./drain-sort.ts";
-import type { LevelDatabase } from "./level-database.ts";
+import type { Database } from "./level-database.ts";
 import { RowReader } from "./row-reader.ts";
 
 export class Drain {
-  readonly #database: LevelDatabase;
+  readonly #database: Database;
   readonly #words: Int32Array;
   /** Generation of each chunk of the request. */
   readonly #generations: Int32Array;
@@ -25,7 +25,7 @@ export class Drain {
   readonly #writer: BatchWriter;
   #late: { readonly key: Uint8Array; readonly row: Uint8Array }[] = [];
 
-  constructor(database: LevelDatabase, arena: SharedArrayBuffer) {
+  constructor(database: Database, arena: SharedArrayBuffer) {
     this.#database = database;
     this.#words = new Int32Array(arena);
     this.#generations = new Int32Array((this.#words.length >>> (CHUNK_UNITS_SHIFT + 1)) + 1);

@@ -4,19 +4,14 @@
 //   D2. The location is a real path. LevelDB compares locations as strings, and two spellings of
 //       one directory give two engines that destroy each other's files.
 import { ClassicLevel } from "classic-level";
+import type { DatabaseBatch, Environment, SortedDatabase } from "../api/environment.ts";
 import { assert } from "../common/assert.ts";
 import { ClosedError } from "../errors.ts";
 
 export type LevelDatabase = ClassicLevel<Uint8Array, Uint8Array>;
 
-/** A batch that can be filled again after it was written. */
-export interface ReusableBatch {
-  put(key: Uint8Array, row: Uint8Array): void;
-  delete(key: Uint8Array): void;
-  /** The batch must not be touched until the promise is settled. */
-  write(): Promise<void>;
-  clear(): void;
-}
+/** LevelDB, or what takes its place. */
+export type Database = LevelDatabase | SortedDatabase;
 
 /** The half of abstract-level's chained batch that its implementers provide. */
 interface BatchInternals {
@@ -31,7 +26,8 @@ interface BatchInternals {
  * collected, and its wrapper can be written once: a thread that makes no other garbage would hold
  * hundreds of megabytes. Beneath the wrapper the native batch can be filled again.
  */
-export function reusableBatch(database: LevelDatabase): ReusableBatch {
+export function reusableBatch(database: Database): DatabaseBatch {
+  if ("newBatch" in database) return database.newBatch();
   const batch = database.batch() as unknown as BatchInternals;
   for (const name of ["_put", "_del", "_write", "_clear"] as const) {
     assert(typeof batch[name] === "function", `classic-level's batch has no ${name} any more`);
@@ -68,7 +64,17 @@ export interface OpenMode {
   readonly createIfMissing: boolean;
 }
 
-/** Opens the database; rejects with classic-level's error. */
+/** Opens the database of an environment; rejects with classic-level's error. */
+export function openDatabase(
+  { openDatabase: openOther }: Environment,
+  realPath: string,
+  lsm: LsmOptions,
+  mode: OpenMode,
+): Promise<Database> {
+  return openOther === undefined ? openLevelDatabase(realPath, lsm, mode) : openOther(realPath);
+}
+
+/** Opens LevelDB; rejects with classic-level's error. */
 export async function openLevelDatabase(
   realPath: string,
   lsm: LsmOptions,

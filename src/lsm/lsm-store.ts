@@ -19,10 +19,10 @@ import type { StateBackendError } from "../errors.ts";
 import type { CapturedSet } from "./capture.ts";
 import { ControlBlock, FailureKind } from "./control-block.ts";
 import type { DrainRequest, DrainResult } from "./drain-request.ts";
-import { DrainThread } from "./drain-thread.ts";
+import { type Drainer, spawnDrainer } from "./drain-thread.ts";
 import { typedFailure } from "./failure.ts";
-import { openLevelDatabase } from "./level-database.ts";
-import type { LevelDatabase, LsmOptions } from "./level-database.ts";
+import { openDatabase } from "./level-database.ts";
+import type { Database, LsmOptions } from "./level-database.ts";
 import { type TableMapping, areTablesRead } from "./table-mapping.ts";
 
 /** LevelDB's own diary: it exists in every directory that was ever opened. */
@@ -43,23 +43,23 @@ export interface LsmStoreOptions {
   /** Told how many bytes of tables there are. @defaultValue nobody */
   readonly mapping?: TableMapping | undefined;
   /** Spawned ahead, since that takes a while. @defaultValue spawned now */
-  readonly thread?: Promise<DrainThread> | undefined;
+  readonly thread?: Promise<Drainer> | undefined;
   /** For tests. @defaultValue the one beside this file */
   readonly workerEntry?: URL | undefined;
 }
 
 export class LsmStore {
   readonly #environment: Environment;
-  readonly #database: LevelDatabase;
+  readonly #database: Database;
   readonly #control: ControlBlock;
   readonly #mapping: TableMapping | undefined;
-  #thread: DrainThread | undefined = undefined;
+  #thread: Drainer | undefined = undefined;
   #failure: StateBackendError | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
   #writtenBytes = 0;
   #writtenRows = 0;
 
-  private constructor(options: LsmStoreOptions, database: LevelDatabase, control: ControlBlock) {
+  private constructor(options: LsmStoreOptions, database: Database, control: ControlBlock) {
     this.#environment = options.environment;
     this.#mapping = options.mapping;
     this.#database = database;
@@ -68,8 +68,7 @@ export class LsmStore {
 
   static async open(options: LsmStoreOptions): Promise<LsmStore> {
     const { environment } = options;
-    const spawning =
-      options.thread ?? DrainThread.spawn(environment.fileSystem, options.workerEntry);
+    const spawning = options.thread ?? spawnDrainer(environment, options.workerEntry);
     spawning.catch(() => undefined); // Told below.
     try {
       return await LsmStore.#open(options, spawning);
@@ -82,13 +81,15 @@ export class LsmStore {
     }
   }
 
-  static async #open(options: LsmStoreOptions, spawning: Promise<DrainThread>): Promise<LsmStore> {
+  static async #open(options: LsmStoreOptions, spawning: Promise<Drainer>): Promise<LsmStore> {
     const { environment, lsm, arena } = options;
     const realPath = await prepareDirectory(environment, options.directory);
     const mode = { shared: true, createIfMissing: true };
-    const database = await openLevelDatabase(realPath, lsm, mode).catch((error: unknown) => {
-      throw typedFailure(error, `opening ${realPath} failed`);
-    });
+    const database = await openDatabase(environment, realPath, lsm, mode).catch(
+      (error: unknown) => {
+        throw typedFailure(error, `opening ${realPath} failed`);
+      },
+    );
     const control = new ControlBlock();
     const store = new LsmStore(options, database, control);
     try {
@@ -192,7 +193,7 @@ export class LsmStore {
     }
   }
 
-  async #call<T>(work: (thread: DrainThread) => Promise<T>): Promise<T> {
+  async #call<T>(work: (thread: Drainer) => Promise<T>): Promise<T> {
     if (this.#closing !== undefined) throw closed();
     const failure = this.failure;
     if (failure !== undefined)

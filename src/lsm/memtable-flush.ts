@@ -62,7 +62,8 @@ export class MemtableFlush {
         await this.#throwBackgroundError(); //# fail point: flush.not-proven-yet
         throw new StorageError("LevelDB did not bring its memtable into an SST");
       }
-      await this.#environment.timers.delay(POLL_INTERVAL_MS);
+      const delay = this.#environment.timers.delay(POLL_INTERVAL_MS);
+      await Promise.race([delay, this.#pending]);
     }
   }
 

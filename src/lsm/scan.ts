@@ -3,8 +3,8 @@
 import type { Environment } from "../api/environment.ts";
 import { removeDirectory } from "../environment/typed-error.ts";
 import { typedFailure } from "./failure.ts";
-import { openLevelDatabase } from "./level-database.ts";
-import type { LevelDatabase, LsmOptions } from "./level-database.ts";
+import { openDatabase } from "./level-database.ts";
+import type { Database, LsmOptions } from "./level-database.ts";
 import { buildDirectory } from "./restore-directory.ts";
 import type { RestoredSet } from "./restore-directory.ts";
 
@@ -50,7 +50,7 @@ export async function* scanCapture(
   try {
     const realPath = await environment.fileSystem.realPath(directory);
     const mode = { shared: false, createIfMissing: false };
-    const database = await openLevelDatabase(realPath, scanOptions, mode);
+    const database = await openDatabase(environment, realPath, scanOptions, mode);
     try {
       for (const range of options.ranges) {
         yield* scanRange(database, range, options.batchEntries ?? BATCH_ENTRIES_DEFAULT);
@@ -66,10 +66,14 @@ export async function* scanCapture(
 }
 
 async function* scanRange(
-  database: LevelDatabase,
+  database: Database,
   range: KeyRange,
   batchEntries: number,
 ): AsyncGenerator<readonly Entry[], void, void> {
+  if ("newBatch" in database) {
+    yield [...database.entries(range)];
+    return;
+  }
   const iterator = database.iterator({
     ...(range.gte === undefined ? {} : { gte: range.gte }),
     ...(range.lt === undefined ? {} : { lt: range.lt }),

@@ -69,6 +69,7 @@ export class TableMapping {
 
   /** Before a database with so many bytes of tables is opened. Throws if mapping was to be ended, and could not. */
   async begin(bytes: number): Promise<void> {
+    if (this.#options.environment.openDatabase !== undefined) return; // Not LevelDB.
     this.#set(bytes);
     if (this.#options.mmapReads === false) await end(this.#options, thread.bytes);
     else if (this.#isOver) await this.#endUnasked();

@@ -9,8 +9,14 @@ export type CreationFault =
   | "lost" // Nobody knows, and it is not.
   | "done"; // Nobody knows, and it is.
 
+/** How the next uploads of files end, as an object store's may. */
+export type UploadFault = Exclude<CreationFault, "full">;
+
 export interface Faults {
   creations: CreationFault[];
+  uploads: UploadFault[];
+  /** How many of the next calls of any kind an object store refuses as too many. */
+  throttled: number;
   /** How many of the next calls fail. */
   deletions: number;
   hints: number;
@@ -20,8 +26,26 @@ export interface Faults {
 }
 
 export function faultyStorage(storage: CheckpointStorage, faults: Faults): CheckpointStorage {
+  const throttle = (): void => {
+    if (faults.throttled === 0) return;
+    faults.throttled--;
+    throw new StorageError("slow down, says the test", { retriable: true });
+  };
+  const uploading = async (upload: () => Promise<void>): Promise<void> => {
+    throttle();
+    const fault = faults.uploads.shift();
+    if (fault !== "lost") await upload();
+    if (fault !== undefined) throw new StorageError("timed out, says the test");
+  };
   const overrides: Partial<CheckpointStorage> = {
+    putFile: (name, path, options) => uploading(() => storage.putFile(name, path, options)),
+    putBytes: (name, bytes, options) => uploading(() => storage.putBytes(name, bytes, options)),
+    read: async (name, maxBytes) => {
+      throttle();
+      return storage.read(name, maxBytes);
+    },
     createIfAbsent: async (name, bytes) => {
+      throttle();
       const fault = name.startsWith("metadata/") ? faults.creations.shift() : undefined;
       if (fault === "full") throw new NoSpaceError("no space, says the test", {});
       if (fault === "done") await storage.createIfAbsent(name, bytes);
@@ -29,6 +53,7 @@ export function faultyStorage(storage: CheckpointStorage, faults: Faults): Check
       return storage.createIfAbsent(name, bytes);
     },
     delete: async (names) => {
+      throttle();
       if (faults.ignoresDeletions) return;
       if (faults.deletions === 0) return storage.delete(names);
       faults.deletions--;

@@ -65,3 +65,10 @@ export const operations: Readonly<Record<string, Operation>> = {
     Object.assign(clock, { wallMs: () => wallMs() + jumped });
   },
 };
+
+/** What may happen besides where checkpoints are in an object store. */
+export const storeOperations: Readonly<Record<string, Operation>> = {
+  storeThrottles: (life) => void (life.faults.throttled += 1 + life.choose(4)),
+  uploadUnknown: (life) => void life.faults.uploads.push("lost"),
+  uploadUnknownButDone: (life) => void life.faults.uploads.push("done"),
+};

@@ -11,6 +11,7 @@ export async function pinOne(life: Life): Promise<void> {
   const metadata = await new CheckpointReader(life.storage).findById(id).catch(() => undefined);
   if (metadata === undefined) return;
   const number = metadata.completionNumber;
+  life.faults.throttled = 0;
   try {
     // Half of the time as a tool does it, behind the coordinator's back.
     if (life.choose(2) === 0) await life.job.coordinator.pin(id);
@@ -27,7 +28,9 @@ export async function unpinOne(life: Life): Promise<void> {
   const [first] = life.pinned;
   if (first === undefined) return;
   const [number] = first;
-  life.faults.deletions = 0; // The tool would say so, and be called again.
+  // The tool would say so, and be called again.
+  life.faults.deletions = 0;
+  life.faults.throttled = 0;
   life.pinned.delete(number);
   await unpinNumber(life.storage, number);
 }

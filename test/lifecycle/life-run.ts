@@ -11,6 +11,7 @@ import type {
   CheckpointStorage,
   CheckpointTask,
   Environment,
+  RestoreHandles,
 } from "../../src/index.ts";
 import { StateBackendError, StorageError } from "../../src/errors.ts";
 import { longChangelog } from "../support/busy-changelog.ts";
@@ -18,7 +19,7 @@ import { auditStorage } from "../support/storage-audit.ts";
 import { TaskJob, modelNameOf } from "../support/task-job.ts";
 import { wholeObjects } from "../support/other-storages.ts";
 import { endOf, never, pause } from "./endings.ts";
-import { operations } from "./life-operations.ts";
+import { operations, storeOperations } from "./life-operations.ts";
 import type { ViolationKind } from "./violations.ts";
 import { faultyStorage, type Faults } from "./faulty-storage.ts";
 
@@ -28,7 +29,7 @@ export interface LifeOptions {
   readonly backend: "memory" | "lsm";
   /** Of the lsm backend; `any`: another one at every start. @defaultValue the backend's own */
   readonly policy?: CheckpointPolicy | "any" | undefined;
-  /** Of the lsm backend: an empty directory of its own. */
+  /** An empty directory of its own; "": in memory, with a toy in LevelDB's place. */
   readonly directory: string;
   /** Called once, half-way: for the proof that what it breaks is noticed. */
   readonly sabotage?: ((life: Life) => Promise<void> | void) | undefined;
@@ -65,6 +66,8 @@ export class Life implements LifeResult {
   readonly #options: LifeOptions;
   readonly faults: Faults = {
     creations: [],
+    uploads: [],
+    throttled: 0,
     deletions: 0,
     hints: 0,
     pins: 0,
@@ -88,12 +91,17 @@ export class Life implements LifeResult {
     this.#options = options;
     this.random = seededRandom(options.seed);
     this.environment =
-      options.backend === "memory" ? memoryEnvironment({ seed: options.seed }) : nodeEnvironment();
+      options.directory === "" ? memoryEnvironment({ seed: options.seed }) : nodeEnvironment();
   }
 
   /** In every second life each checkpoint of policy "changelog" is an object, and they are put together. */
   get #isOfObjects(): boolean {
     return this.#options.backend === "lsm" && this.#options.seed % 2 === 0;
+  }
+
+  /** A toy is in LevelDB's place, and what holds the checkpoints behaves as an object store. */
+  get #isSimulated(): boolean {
+    return this.#options.backend === "lsm" && this.#options.directory === "";
   }
 
   choose(count: number): number {
@@ -107,12 +115,13 @@ export class Life implements LifeResult {
   }
 
   get memory(): MemoryEnvironment | undefined {
-    return this.#options.backend === "memory" ? (this.environment as MemoryEnvironment) : undefined;
+    return this.#options.directory === "" ? (this.environment as MemoryEnvironment) : undefined;
   }
 
   async run(): Promise<void> {
     await this.open(2);
-    const names = Object.keys(operations);
+    const possible = this.#isSimulated ? { ...operations, ...storeOperations } : operations;
+    const names = Object.keys(possible);
     while (this.operations < this.#options.operations) {
       const name = names[this.choose(names.length)]!;
       this.operations++;
@@ -121,7 +130,7 @@ export class Life implements LifeResult {
       }
       this.history.push(name);
       try {
-        await operations[name]!(this);
+        await possible[name]!(this);
         if (this.job.coordinator.signal.aborted) await this.takeOver("fenced");
         await this.audit(false);
       } catch (error) {
@@ -137,7 +146,6 @@ export class Life implements LifeResult {
     this.clearFaults(); // An owner that cannot look does not open: that is not what is tried here.
     const toldId = this.#toldId; // What a paused owner completes from here on fences the new one.
     const { directory, backend, policy } = this.#options;
-    const root = backend === "memory" ? "" : directory;
     const changelog = this.#isOfObjects ? longChangelog : undefined;
     this.job = await TaskJob.open(
       {
@@ -145,9 +153,9 @@ export class Life implements LifeResult {
         backend,
         policy: policy === "any" ? policies[this.choose(policies.length)] : policy,
         changelog,
-        storagePath: `${root}/store`,
+        storagePath: `${directory}/store`,
         tag: `owner ${this.#lives + 1}`,
-        workPath: `${root}/work-${++this.#lives}`,
+        workPath: `${directory}/work-${++this.#lives}`,
         wrap: (storage) =>
           faultyStorage(this.#isOfObjects ? wholeObjects(storage) : storage, this.faults),
       },
@@ -276,6 +284,8 @@ export class Life implements LifeResult {
 
   clearFaults(): void {
     this.faults.creations = [];
+    this.faults.uploads = [];
+    this.faults.throttled = 0;
     this.faults.deletions = 0;
     this.faults.hints = 0;
     this.faults.pins = 0;
@@ -289,7 +299,8 @@ export class Life implements LifeResult {
   }
 
   async audit(isQuiet: boolean): Promise<void> {
-    const held = { ...this.faults, creations: [...this.faults.creations] };
+    const { creations, uploads } = this.faults;
+    const held = { ...this.faults, creations: [...creations], uploads: [...uploads] };
     const { isDeclining, isHanging } = this;
     this.clearFaults();
     const audit = await auditStorage(this.storage);
@@ -353,11 +364,15 @@ export class Life implements LifeResult {
   async recover(): Promise<void> {
     const { job } = this;
     const count = job.tasks.length;
-    const waiting = job.coordinator.recover().catch((error: unknown) => {
-      return error as StateBackendError;
-    });
-    await this.settle();
-    const restore = await waiting;
+    let restore: RestoreHandles | StateBackendError;
+    do {
+      const waiting = job.coordinator.recover().catch((error: unknown) => {
+        return error as StateBackendError;
+      });
+      await this.settle();
+      restore = await waiting;
+    } while (restore instanceof StateBackendError && restore.retriable);
+    this.faults.throttled = 0; // A task that cannot look does not open.
     if (restore instanceof StateBackendError) return this.#overtaken(restore);
     await job.closeTasks();
     try {

@@ -1,6 +1,7 @@
 // Watches the file system of a storage and fails when the order of its calls is one that a crash, or another
 // owner, would find wrong (docs/guarantees.md). An environment around another one.
-//   R1. Metadata gets its name after each file that it names is there, synced, and its name is.
+//   R1. Metadata gets its name after each file that it names is there, synced, and its name is; of a
+//       segment that others go on appending to, as far as the metadata names it.
 //   R2. No file is deleted that a checkpoint with metadata names.
 //   R3. No object is written twice under one name, but for the hint.
 //   R5. No segment is deleted that a checkpoint with metadata names: R2 of segments.
@@ -22,8 +23,8 @@ const filePattern = /^(.*)\/files\/([0-9a-f]{32})$/;
 
 /** What a path's file and its name are known to be. */
 interface Tracked {
-  /** Bytes that are synced; those of other names of the file count too. */
-  file: { isSynced: boolean };
+  /** How long it is, and how much of that is synced; other names of the file share it. */
+  file: { bytes: number; syncedBytes: number };
   isNamed: boolean;
 }
 
@@ -43,6 +44,9 @@ class OrderChecker {
   readonly #tracked = new Map<string, Tracked>();
   /** Metadata to the files that it names. */
   readonly #named = new Map<string, readonly string[]>();
+
+  /** What was opened: files of earlier owners among it. */
+  readonly seen: Set<string> = new Set();
 
   readonly #onViolation: OnViolation;
 
@@ -68,17 +72,23 @@ class OrderChecker {
   created(path: string): void {
     const isAgain = objectPattern.test(path) && this.#tracked.has(path);
     this.#require(!isAgain, `R3: ${path} is written twice`);
-    this.#tracked.set(path, { file: { isSynced: false }, isNamed: false });
+    this.#tracked.set(path, { file: { bytes: 0, syncedBytes: -1 }, isNamed: false });
   }
 
-  changed(path: string): void {
+  written(path: string, bytes: number): void {
     const known = this.#tracked.get(path);
-    if (known !== undefined) known.file.isSynced = false;
+    if (known !== undefined) known.file.bytes += bytes;
   }
 
-  synced(path: string): void {
+  /** Up to so many bytes: those that were written when the call began. */
+  synced(path: string, bytes: number): void {
     const known = this.#tracked.get(path);
-    if (known !== undefined) known.file.isSynced = true;
+    if (known === undefined) return;
+    known.file.syncedBytes = Math.max(known.file.syncedBytes, bytes);
+  }
+
+  bytesOf(path: string): number {
+    return this.#tracked.get(path)?.file.bytes ?? 0;
   }
 
   directorySynced(path: string): void {
@@ -90,7 +100,7 @@ class OrderChecker {
   linked(from: string, to: string): void {
     const isAgain = objectPattern.test(to) && this.#tracked.has(to);
     this.#require(!isAgain, `R3: ${to} is written twice`);
-    const file = this.#tracked.get(from)?.file ?? { isSynced: true }; // There before all this.
+    const file = this.#tracked.get(from)?.file ?? { bytes: 0, syncedBytes: 0 }; // There before all this.
     this.#tracked.set(to, { file, isNamed: false });
   }
 
@@ -105,32 +115,44 @@ class OrderChecker {
     const [, root = ""] = metadataPattern.exec(path) ?? [];
     if (!Buffer.from(bytes.subarray(0, 8)).equals(Buffer.from("VARVECHK"))) return [];
     const files = await this.#filesOf(bytes, root, path);
-    for (const file of files) {
+    for (const [file, namedBytes] of files) {
       const known = this.#tracked.get(file);
       if (known === undefined) continue; // Of an earlier owner: it was there when this one began.
-      this.#require(known.file.isSynced, `R1: ${path} names ${file}, which is not synced`);
+      const { bytes: length, syncedBytes } = known.file;
+      this.#require(
+        syncedBytes >= (namedBytes ?? length),
+        `R1: ${path} names ${file}, which is not synced`,
+      );
       this.#require(known.isNamed, `R1: ${path} names ${file}, whose name is not synced`);
     }
-    return files;
+    return [...files.keys()];
   }
 
   metadataNamed(path: string, files: readonly string[]): void {
     this.#named.set(path, files);
   }
 
-  async #filesOf(bytes: Uint8Array, root: string, path: string): Promise<string[]> {
+  /** Paths, with the bytes of each that the metadata names; undefined: all. */
+  async #filesOf(
+    bytes: Uint8Array,
+    root: string,
+    path: string,
+  ): Promise<ReadonlyMap<string, number | undefined>> {
     const checksum = await loadFrameChecksum();
     const tools = { checksum, codec: loadCodec() };
     const { handles } = decodeMetadata(bytes, checksum, path);
-    const ids: string[] = [];
+    const files = new Map<string, number | undefined>();
+    const add = (id: string, namedBytes?: number): void => {
+      files.set(`${root}/files/${id}`, namedBytes);
+    };
     for (const { base, log } of handles) {
-      ids.push(base.fileList.id);
-      ids.push(...(log?.segments ?? []).map(({ id }) => id));
+      add(base.fileList.id);
+      for (const { id, lengthBytes } of log?.segments ?? []) add(id, lengthBytes);
       const list = await this.#listIn(`${root}/files/${base.fileList.id}`, path);
       if (list === undefined) continue;
-      ids.push(...decodeFileList(list, tools, base.fileList.id).files.map(({ id }) => id));
+      for (const { id } of decodeFileList(list, tools, base.fileList.id).files) add(id);
     }
-    return ids.map((id) => `${root}/files/${id}`);
+    return files;
   }
 
   /** Undefined if a later owner has deleted it: what a paused one then creates is fenced. */
@@ -139,7 +161,7 @@ class OrderChecker {
       return await this.#inner.readFile(listPath);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-      const wasThere = this.#tracked.has(listPath);
+      const wasThere = this.#tracked.has(listPath) || this.seen.has(listPath);
       this.#require(wasThere, `R1: ${path} names ${listPath}, which was never there`);
       return undefined;
     }
@@ -158,13 +180,14 @@ class OrderChecker {
 
   watched(file: WritableFile): WritableFile {
     const sync = async (work: () => Promise<void>): Promise<void> => {
+      const bytes = this.bytesOf(file.path);
       await work();
-      this.synced(file.path);
+      this.synced(file.path, bytes);
     };
     return {
       path: file.path,
       write: (bytes) => {
-        this.changed(file.path);
+        this.written(file.path, bytes.length);
         return file.write(bytes);
       },
       sync: () => sync(() => file.sync()),
@@ -219,11 +242,14 @@ export function orderChecked(
     },
     async open(path) {
       checker.touch(path);
-      return inner.open(path);
+      const file = await inner.open(path);
+      checker.seen.add(path);
+      return file;
     },
     async syncFile(path) {
+      const bytes = checker.bytesOf(path);
       await inner.syncFile(path);
-      checker.synced(path);
+      checker.synced(path, bytes);
     },
     async syncDirectory(path) {
       await inner.syncDirectory(path);

@@ -23,6 +23,7 @@ import { openKeyedStateBackend } from "../../src/index.ts";
 import { busyChangelog } from "./busy-changelog.ts";
 import { orderChecked } from "./order-checker.ts";
 import { groupOf } from "./savepoint-job.ts";
+import { toyDatabases } from "./toy-database.ts";
 
 export const KEY_GROUPS = 8;
 
@@ -73,6 +74,13 @@ function withOrder({ environment, storagePath, workPath }: TaskJobOptions): Envi
   return orderChecked(environment, [storagePath, workPath]);
 }
 
+/** Where LevelDB cannot be, a toy is in its place, and the order of what it does is checked too. */
+function withDatabase(environment: Environment): Environment {
+  const { fileSystem } = environment;
+  if (fileSystem.isNative) return environment;
+  return { ...environment, openDatabase: toyDatabases(fileSystem) };
+}
+
 export class TaskJob {
   readonly options: TaskJobOptions;
   readonly storage: CheckpointStorage;
@@ -99,7 +107,7 @@ export class TaskJob {
   }
 
   static async open(given: TaskJobOptions, coordinating: Coordinating = {}): Promise<TaskJob> {
-    const options = { ...given, environment: withOrder(given) };
+    const options = { ...given, environment: withDatabase(withOrder(given)) };
     const { environment, backend, policy, storagePath, wrap = (storage) => storage } = options;
     const storage = wrap(fileSystemStorage(storagePath, {}, environment));
     const failures: Error[] = [];

@@ -1,13 +1,16 @@
 // Deterministic simulation: one to three tasks, coordinator, registry and storage for real, on a disk in
 // memory that loses what was not synced, with paused owners, declined, late and lost messages, unknown
 // outcomes, clock jumps and rescales. After each step the storage is audited, and the rules R1 to R8 hold at
-// each call of the disk. LevelDB has no place here: the memory backend stands below.
+// each call of the disk. Every third life has the lsm backend, with all policies, over a toy in LevelDB's place
+// (test/support/toy-database.ts) and an object store that throttles and does not tell what became of uploads.
 import { runLife } from "../../lifecycle/life-run.ts";
 import type { LifeResult } from "../../lifecycle/life-run.ts";
 import { type Part, type PartRun, Tally, type TrialResult } from "../part.ts";
 
 const OPERATIONS_MAX = 200;
 const REPEATED_EVERY = 50;
+/** Not one of the seeds that are recorded for mutants. */
+const LSM_EVERY = 3;
 /** What an hour has at least. */
 const HOUR_CHECKPOINTS = 3600;
 const HOUR_FAULTS = 360;
@@ -27,6 +30,9 @@ const faults: ReadonlySet<string> = new Set([
   "pause",
   "zombieGoesOn",
   "clockJumps",
+  "storeThrottles",
+  "uploadUnknown",
+  "uploadUnknownButDone",
 ]);
 
 class SimRun implements PartRun {
@@ -41,6 +47,7 @@ class SimRun implements PartRun {
     const faultCount = life.history.filter((name) => faults.has(name)).length;
     tally.count("checkpoints", life.checkpoints);
     tally.count("faults", faultCount);
+    if (isOfLsm(seed)) tally.count("lsm");
     tally.count("kills", life.kills);
     tally.count("rescales", life.rescales);
     this.#checkpoints += life.checkpoints;
@@ -63,7 +70,12 @@ class SimRun implements PartRun {
 /** Short ones and long ones: what goes wrong early must not be hidden by what comes later. */
 function live(seed: number): Promise<LifeResult> {
   const operations = 10 + ((seed * 37) % (OPERATIONS_MAX - 9));
-  return runLife({ seed, operations, backend: "memory", directory: "" });
+  if (!isOfLsm(seed)) return runLife({ seed, operations, backend: "memory", directory: "" });
+  return runLife({ seed, operations, backend: "lsm", policy: "any", directory: "" });
+}
+
+function isOfLsm(seed: number): boolean {
+  return seed % LSM_EVERY === 0;
 }
 
 function traceOf({ history, checkpoints, kills, restores, rescales }: LifeResult): string {
