@@ -12,6 +12,8 @@ export interface Arguments {
   readonly seeds: number | undefined;
   readonly ledger: boolean;
   readonly failFast: boolean;
+  /** The report's figures go into docs/guarantees.md, too. */
+  readonly write: boolean;
 }
 
 function helpOf(parts: readonly Part[]): string {
@@ -21,7 +23,8 @@ function helpOf(parts: readonly Part[]): string {
 Attacks what docs/guarantees.md promises. Without PART all parts run, one after the other.
 
 ${lines.join("\n")}
-  report        totals of docs/reliability-ledger.jsonl, with what was asked
+  report        totals of docs/reliability-ledger.jsonl, with what was asked; --write puts them
+                into docs/guarantees.md
 
   --json        one JSON object a part
   --minutes N   of each part, in chunks of at most 8 minutes (default: a slice)
@@ -55,6 +58,7 @@ function parse(parts: readonly Part[], help: string): Arguments {
       slice: { type: "boolean", default: false },
       ledger: { type: "boolean", default: false },
       "fail-fast": { type: "boolean", default: false },
+      write: { type: "boolean", default: false },
       "no-ledger": { type: "boolean", default: false },
       minutes: { type: "string" },
       seed: { type: "string" },
@@ -78,6 +82,7 @@ function parse(parts: readonly Part[], help: string): Arguments {
   if (values.ledger && (values["no-ledger"] || values.slice)) {
     throw new RangeError("--ledger contradicts --no-ledger and --slice");
   }
+  if (values.write && part !== "report") throw new RangeError("--write belongs to report");
   const byDefault = minutes !== undefined && minutes >= 1;
   return {
     part,
@@ -85,6 +90,7 @@ function parse(parts: readonly Part[], help: string): Arguments {
     minutes,
     seeds,
     failFast: values["fail-fast"],
+    write: values.write,
     seed: integerOf("seed", values.seed, 1) ?? (values.slice ? 1 : undefined),
     ledger: values.ledger || (byDefault && !values["no-ledger"]),
   };

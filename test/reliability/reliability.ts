@@ -1,5 +1,6 @@
 // npm run reliability -- [PART] --json
 import { readArguments } from "./arguments.ts";
+import { writeFigures } from "./figures.ts";
 import { reportOf } from "./ledger.ts";
 import { parts } from "./parts.ts";
 import { runPart } from "./run-part.ts";
@@ -28,7 +29,9 @@ process.on("uncaughtException", (error) => {
 });
 
 if (options.part === "report") {
-  for (const line of reportOf(parts)) print({ ...line });
+  const reports = reportOf(parts);
+  for (const line of reports) print({ ...line });
+  if (options.write) await writeFigures(reports);
 } else {
   let isBroken = false;
   for (const part of parts) {
