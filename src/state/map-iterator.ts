@@ -2,22 +2,19 @@
 //   I1. It remembers its key and goes on after it, so that changes made meanwhile neither repeat nor skip
 //       an entry; where nothing changed it goes on from the entry itself.
 //   I2. It ends with its current key and namespace: once another is set it is refused.
-import type { Serializer } from "../api/serializer.ts";
 import { CorruptionError, InvalidArgumentError } from "../errors.ts";
 import { compareKeyAt, readEntry } from "../format/map-row.ts";
 import { copyBytes } from "../memory/copy-bytes.ts";
+import type { EntryCodec } from "./entry-codec.ts";
 import type { MapRowsOfState } from "./map-rows.ts";
 import type { RowAddress } from "./row-address.ts";
 import type { StateHost } from "./state-core.ts";
-
-export type MapKeyCodec<K> = Pick<Serializer<K>, "serialize" | "deserialize">;
 
 export class MapIterator<K, V, R> implements IterableIterator<R> {
   private readonly _host: StateHost;
   private readonly _address: RowAddress;
   private readonly _rows: MapRowsOfState;
-  private readonly _key: MapKeyCodec<K>;
-  private readonly _value: Serializer<V>;
+  private readonly _codec: EntryCodec<K, V>;
   private readonly _pick: (at: MapIterator<K, V, R>) => R;
   private readonly _token: readonly number[];
   /** The key that it is at; a negative length before the first. */
@@ -33,28 +30,24 @@ export class MapIterator<K, V, R> implements IterableIterator<R> {
     host: StateHost,
     address: RowAddress,
     rows: MapRowsOfState,
-    key: MapKeyCodec<K>,
-    value: Serializer<V>,
+    codec: EntryCodec<K, V>,
     pick: (at: MapIterator<K, V, R>) => R,
   ) {
     this._host = host;
     this._address = address;
     this._rows = rows;
-    this._key = key;
-    this._value = value;
+    this._codec = codec;
     this._pick = pick;
     this._token = address.token();
   }
 
   /** Of the entry that it is at. */
   key(): K {
-    const { entry } = this._rows;
-    return this._key.deserialize(this._host.source.seek(entry.keyOffset, entry.keyBytes));
+    return this._codec.readKey(this._rows.entry);
   }
 
   value(): V {
-    const { entry } = this._rows;
-    return this._value.deserialize(this._host.source.seek(entry.valueOffset, entry.valueBytes));
+    return this._codec.readValue(this._rows.entry);
   }
 
   [Symbol.iterator](): this {

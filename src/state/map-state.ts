@@ -2,34 +2,30 @@ import type { Serializer } from "../api/serializer.ts";
 import type { StateSchema } from "../api/keyed-state-backend.ts";
 import type { MapState } from "../api/state.ts";
 import { InvalidArgumentError } from "../errors.ts";
-import { KEY_PAYLOAD_BYTES_MAX } from "../format/key-codec.ts";
 import { RowKind } from "../format/row-value.ts";
 import { copyBytes } from "../memory/copy-bytes.ts";
-import { wrongLength } from "./byte-sink.ts";
 import { EntryBatch } from "./entry-batch.ts";
+import { EntryCodec } from "./entry-codec.ts";
 import { MapIterator } from "./map-iterator.ts";
 import { MapRowsOfState } from "./map-rows.ts";
 import { BufferedState, type StateHost, checkValueBytes } from "./state-core.ts";
 
 export class BufferedMapState<K, V> extends BufferedState implements MapState<K, V> {
-  private readonly _key: Pick<Serializer<K>, "serialize" | "deserialize">;
-  private readonly _value: Serializer<V>;
+  private readonly _codec: EntryCodec<K, V>;
   private readonly _rows: MapRowsOfState;
   private readonly _batch: EntryBatch = new EntryBatch();
 
   constructor(host: StateHost, schema: StateSchema, key: Serializer<K>, value: Serializer<V>) {
     super(host, schema);
-    this._key = key.ordered ?? key;
-    this._value = value;
+    this._codec = new EntryCodec(host, schema.name, key, value);
     this._rows = new MapRowsOfState(host.buffer, this.address, this.name);
   }
 
   get(key: K): V | undefined {
     this._encodeKey(key);
-    const { keySink, source } = this.host;
+    const { keySink } = this.host;
     if (!this._rows.find(keySink.data, keySink.length)) return undefined;
-    const { entry } = this._rows;
-    return this._value.deserialize(source.seek(entry.valueOffset, entry.valueBytes));
+    return this._codec.readValue(this._rows.entry);
   }
 
   contains(key: K): boolean {
@@ -121,27 +117,16 @@ export class BufferedMapState<K, V> extends BufferedState implements MapState<K,
 
   private _iterate<R>(pick: (at: MapIterator<K, V, R>) => R): IterableIterator<R> {
     this.address.root(); // Refuses without a current key.
-    return new MapIterator(this.host, this.address, this._rows, this._key, this._value, pick);
+    return new MapIterator(this.host, this.address, this._rows, this._codec, pick);
   }
 
   private _encodeValue(value: V, remedy: string): void {
     this.refuseUndefined(value, remedy);
-    const { sink } = this.host;
-    sink.reset();
-    this._value.serialize(value, sink);
-    const { fixedBytes, fingerprint } = this._value;
-    if (fixedBytes !== undefined && fixedBytes !== sink.length) throw wrongLength(fingerprint);
+    this._codec.writeValue(value);
   }
 
   private _encodeKey(key: K): void {
     this.refuseUndefined(key, "a map key is a value");
-    const { keySink } = this.host;
-    keySink.reset();
-    this._key.serialize(key, keySink);
-    if (keySink.length > KEY_PAYLOAD_BYTES_MAX) {
-      throw new InvalidArgumentError(
-        `a map key of state "${this.name}" takes ${keySink.length} bytes; the limit is ${KEY_PAYLOAD_BYTES_MAX}`,
-      );
-    }
+    this._codec.writeKey(key);
   }
 }

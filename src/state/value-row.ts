@@ -133,8 +133,10 @@ export abstract class ValueRowState<T> extends BufferedState {
   private _readAt(unit: number): T | undefined {
     if (this._form === FORM_F64) return this._f64[unit] as T;
     if (this._form === FORM_I64) {
-      const i32 = this._i32;
-      return (i32[(unit << 1) + 1]! * TWO_32 + (i32[unit << 1]! >>> 0)) as T;
+      const low = this._i32[unit << 1]!;
+      const high = this._i32[(unit << 1) + 1]!;
+      if (high === low >> 31) return low as T; // Most; V8 keeps these as integers.
+      return (high * TWO_32 + (low >>> 0)) as T;
     }
     return this._deserialize();
   }

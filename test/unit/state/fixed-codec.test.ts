@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, test } from "vitest";
 import { ScratchSink } from "../../../src/state/byte-sink.ts";
 import { ScratchSource } from "../../../src/state/byte-source.ts";
-import { fixedCodecOf } from "../../../src/state/fixed-codec.ts";
+import { fixedCodecOf, orderedCodecOf } from "../../../src/state/fixed-codec.ts";
 import { bool, f64, i64, u32, utf8 } from "../../../src/state/serializers.ts";
 import type { Serializer } from "../../../src/api/serializer.ts";
 
@@ -53,6 +53,30 @@ describe("codecs of a fixed length", () => {
     );
   });
 
+  test.for(Object.keys(subjects))("%s as a map key: as its serializer", (name) => {
+    const { ordered } = subjects[name]!;
+    const codec = orderedCodecOf(subjects[name]! as Serializer<unknown>)!;
+    fc.assert(
+      fc.property(values, (value) => {
+        const sink = new ScratchSink();
+        const byCodec = new Uint8Array(codec.bytes + 3);
+        const expected = bytesOrRefusal(() => {
+          ordered!.serialize(value as number, sink);
+          return sink.written();
+        });
+        const found = bytesOrRefusal(() => {
+          codec.write(new DataView(byCodec.buffer), 3, value);
+          return byCodec.subarray(3);
+        });
+        assert.equal(found, expected);
+        if (found.includes("Error")) return;
+        const source = new ScratchSource(byCodec).seek(3, codec.bytes);
+        const read = codec.read(new DataView(byCodec.buffer), 3);
+        assert.ok(Object.is(read, ordered!.deserialize(source)));
+      }),
+    );
+  });
+
   test("a stored i64 that is no safe integer is refused", () => {
     const view = new DataView(new ArrayBuffer(8));
     view.setInt32(4, 0x20_0000, true);
@@ -63,5 +87,7 @@ describe("codecs of a fixed length", () => {
   test("others have none", () => {
     assert.equal(fixedCodecOf(utf8 as Serializer<unknown>), undefined);
     assert.equal(fixedCodecOf(bool as Serializer<unknown>), undefined);
+    assert.equal(orderedCodecOf(utf8 as Serializer<unknown>), undefined);
+    assert.equal(orderedCodecOf(bool as Serializer<unknown>), undefined);
   });
 });
