@@ -126,7 +126,11 @@ export function findEntry(
       }
     }
     readEntry(data, offset, end, into);
-    const order = compareKeys(data, into.keyOffset, into.keyBytes, key, keyOffset, keyBytes);
+    const isOfWords = keyBytes === 8 && into.keyBytes === 8;
+    const order = isOfWords
+      ? view.getUint32(into.keyOffset) - firstWord ||
+        view.getUint32(into.keyOffset + 4) - secondWord
+      : compareKeys(data, into.keyOffset, into.keyBytes, key, keyOffset, keyBytes);
     if (order >= 0) {
       into.isFound = order === 0;
       return into.isFound;
