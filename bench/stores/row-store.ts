@@ -129,7 +129,9 @@ class LevelRows implements RowStore {
   async scan(partition: number, count: number): Promise<number> {
     await this.#table.write(false);
     const range = { gte: `p${partition}:`, lt: `p${partition};` };
-    const iterator = this.#table.database.values({ ...range, limit: count });
+    // By default a call ends after 16 KiB, whatever was asked for.
+    const once = { limit: count, highWaterMarkBytes: 1_048_576 };
+    const iterator = this.#table.database.values({ ...range, ...once });
     try {
       const values = await iterator.nextv(count);
       return values.length;
