@@ -47,11 +47,13 @@ export interface TableMappingOptions {
 }
 
 /** Of all databases of this thread. */
-const thread: { bytes: number; ending: Promise<void> | undefined; database: unknown } = {
-  bytes: 0,
-  ending: undefined,
-  database: undefined,
-};
+const thread: {
+  bytes: number;
+  ending: Promise<void> | undefined;
+  database: unknown;
+  /** T3 */
+  isGivenUp: boolean;
+} = { bytes: 0, ending: undefined, database: undefined, isGivenUp: false };
 
 /** Whether tables that are opened from now on are read. */
 export function areTablesRead(): boolean {
@@ -88,7 +90,8 @@ export class TableMapping {
 
   get #isOver(): boolean {
     const { mmapReads, allowanceBytes } = this.#options;
-    return mmapReads === "auto" && thread.ending === undefined && thread.bytes > allowanceBytes;
+    if (mmapReads !== "auto" || thread.ending !== undefined || thread.isGivenUp) return false;
+    return thread.bytes > allowanceBytes;
   }
 
   #set(bytes: number): void {
@@ -114,6 +117,8 @@ function end(options: TableMappingOptions, bytes: number): Promise<void> {
     try {
       thread.database = await useUpMappings(options.environment, directory); // T1
     } catch (error) {
+      thread.isGivenUp = true;
+      thread.ending = undefined;
       throw typedFailure(error, `using up LevelDB's mappings in ${directory} failed`);
     } finally {
       await removeDirectory(options.environment.fileSystem, directory); // T2

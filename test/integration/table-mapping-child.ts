@@ -15,6 +15,8 @@ const memoryBudgetBytes = 16 * MIB;
 export interface MappingReport {
   readonly mapped: number;
   readonly tables: number;
+  /** Of the first one when its mapping was ended. */
+  readonly mappedBefore: number;
   readonly events: readonly string[];
   /** In the working directory. */
   readonly left: readonly string[];
@@ -84,11 +86,15 @@ async function fill(backend: KeyedStateBackend, fill: number): Promise<void> {
 }
 
 const events: string[] = [];
+let mappedBefore = 0;
 tableReadsTracing.subscribe({
   start: () => undefined,
   end: () => undefined,
   asyncStart: () => undefined,
-  asyncEnd: (trace) => events.push("error" in trace ? "not ended" : "ended"),
+  asyncEnd: (trace) => {
+    events.push("error" in trace ? "not ended" : "ended");
+    mappedBefore = mappedTables(join(root, "first"));
+  },
   error: () => undefined,
 });
 
@@ -103,6 +109,7 @@ await fill(second, 2);
 const report: MappingReport = {
   mapped: mappedTables(join(root, "second")),
   tables: tablesOf(join(root, "second")),
+  mappedBefore,
   events,
   left: readdirSync(join(root, "first")).filter((name) => name.startsWith("mappings")),
 };
