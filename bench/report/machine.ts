@@ -52,7 +52,10 @@ export function commitOf(): string {
   try {
     const git = (...args: string[]): string =>
       execFileSync("git", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
-    const changed = git("status", "--porcelain", "--untracked-files=no") === "" ? "" : " + changes";
+    // The page that a report writes is no change of what is measured.
+    const what = ["src", "bench", "native-bench", "package.json", ":!bench/results"];
+    const status = git("status", "--porcelain", "--untracked-files=no", "--", ...what);
+    const changed = status === "" ? "" : " + changes";
     return `${git("rev-parse", "--short", "HEAD")}${changed}`;
   } catch {
     return "unknown";

@@ -143,14 +143,6 @@ const syncing: readonly Mutant[] = [
     4,
   ),
   mutant(
-    "a-flush-is-believed",
-    "lsm/memtable-flush.ts",
-    'throw new StorageError("LevelDB did not bring its memtable into an SST");',
-    "return;",
-    "io-errors",
-    7,
-  ),
-  mutant(
     "segment-not-synced",
     "changelog/segment-writer.ts",
     "async () => this.#file?.syncData()",
