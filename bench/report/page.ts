@@ -14,7 +14,7 @@ export interface Page {
 
 export function pageOf({ versions, results, plots, rawPath }: Page): string {
   const measures = results.flatMap(({ lines }) => lines.filter(isMeasure));
-  const rated = measures.filter(({ asked }) => !String(asked).startsWith("none"));
+  const rated = measures.filter((line) => isRated(line));
   const missed = rated.filter(({ ok }) => ok !== true);
   const parts = [
     "# Benchmarks",
@@ -40,7 +40,7 @@ export function pageOf({ versions, results, plots, rawPath }: Page): string {
     ),
     ...measureSection(
       "Printed beside",
-      measures.filter(({ asked }) => String(asked).startsWith("none")),
+      measures.filter((line) => !isRated(line)),
     ),
     "## Plots",
     "",
@@ -60,6 +60,11 @@ export function pageOf({ versions, results, plots, rawPath }: Page): string {
 
 function isMeasure(line: Line): boolean {
   return typeof line["id"] === "string" && "ok" in line && "asked" in line;
+}
+
+/** Whether anything was asked of it. */
+function isRated({ asked }: Line): boolean {
+  return asked !== null && !String(asked).startsWith("none");
 }
 
 function runsTable(results: readonly BenchResult[], rawPath: string): string[] {

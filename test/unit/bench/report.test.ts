@@ -42,6 +42,14 @@ describe("the report", () => {
     assert.ok(page.indexOf("measure A3") < page.indexOf("measure A1"));
   });
 
+  test("counts no measure of which nothing was asked", () => {
+    const beside = { ...measure("E4", false), asked: null, ok: null };
+    const results = [resultOf("rivals", [measure("E1", true), beside], 0)];
+    const page = pageOf({ versions: [], results, plots: [], rawPath: "raw" });
+    assert.match(page, /## Reached: 1 of 1/u);
+    assert.ok(page.indexOf("measure E4") > page.indexOf("### Printed beside"));
+  });
+
   test("tells runs of several machines apart", () => {
     const first = resultOf("db", [], 0);
     const other = { ...first.ending!, machine: "another" };
