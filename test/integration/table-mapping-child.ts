@@ -1,4 +1,4 @@
-// Writes rows until there are 32 MB of tables, reads them back, does the same in a second backend, and
+// Writes so many rows of 8,000 bytes, reads them back, does the same in a second backend, and
 // tells how many table files of that one are mapped.
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
@@ -8,7 +8,6 @@ import type { Environment, KeyedStateBackend, LsmTuning } from "../../src/index.
 import { tableReadsTracing } from "../../src/diagnostics.ts";
 import { nodeEnvironment } from "../../src/environment/node-environment.ts";
 
-const ROWS = 4000;
 const ROW_BYTES = 8000;
 const memoryBudgetBytes = 16 * MIB;
 
@@ -22,12 +21,14 @@ export interface MappingReport {
   readonly left: readonly string[];
 }
 
-const [root, mmapReads, availableMib, failing] = process.argv.slice(2) as [
+const [root, mmapReads, availableMib, rowCount, failing] = process.argv.slice(2) as [
+  string,
   string,
   string,
   string,
   string,
 ];
+const ROWS = Number(rowCount);
 
 function mappedTables(directory: string): number {
   const lines = readFileSync("/proc/self/maps", "utf8").split("\n");
