@@ -189,7 +189,7 @@ export class LsmStore {
       await this.#thread?.close();
     } finally {
       await this.#database.close(); // L1
-      this.#mapping?.close();
+      await this.#mapping?.close();
     }
   }
 
