@@ -69,12 +69,12 @@ export class BufferedMapState<K, V> extends BufferedState implements MapState<K,
 
   /** Puts the batch into a map that is one row, before and after; false, with nothing changed, if it is not. */
   private _putPacked(batch: EntryBatch): boolean {
+    if (!batch.isWhole) return false;
     const { buffer } = this;
     const row = this.address.root();
     const reference = buffer.lookup(row);
     const isAbsent = reference === 0;
-    if (!batch.isWhole || (!isAbsent && buffer.header(reference) !== RowKind.mapPacked))
-      return false;
+    if (!isAbsent && buffer.header(reference) !== RowKind.mapPacked) return false;
     const start = isAbsent ? 0 : buffer.valueOffset(reference);
     const before = isAbsent ? 0 : buffer.valueBytes(reference);
     const bytes = batch.putInto(buffer.u8, start, start + before);
