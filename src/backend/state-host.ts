@@ -68,7 +68,8 @@ export function resolveEnvironment(environment: Environment | undefined): Enviro
     environment !== null &&
     parts.every((part) => typeof environment[part] === "object" && environment[part] !== null) &&
     typeof environment.availableMemoryBytes === "function" &&
-    typeof environment.availableCores === "function";
+    typeof environment.availableCores === "function" &&
+    ["function", "undefined"].includes(typeof environment.openDatabase);
   if (isWhole) return environment;
   throw new InvalidArgumentError(
     "environment must be an Environment, such as nodeEnvironment() or memoryEnvironment() of varve/testing",

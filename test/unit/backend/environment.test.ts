@@ -120,7 +120,9 @@ describe("the lsm backend", () => {
 });
 
 test("what is no environment is refused", async () => {
-  for (const wrong of [null, {}, 5, { ...nodeEnvironment(), clock: undefined }]) {
+  const node = nodeEnvironment();
+  const wrongs = [null, {}, 5, { ...node, clock: undefined }, { ...node, openDatabase: "toy" }];
+  for (const wrong of wrongs) {
     const environment = wrong as unknown as Environment;
     await assert.rejects(new Workplace().open({ environment }), refused);
     await assert.rejects(openStateHost({ environment }), refused);
