@@ -63,8 +63,8 @@ function isMeasure(line: Line): boolean {
 }
 
 /** Whether anything was asked of it. */
-function isRated({ asked }: Line): boolean {
-  return asked !== null && !String(asked).startsWith("none");
+function isRated(line: Line): boolean {
+  return line["asked"] !== null && !textOf(line, "asked").startsWith("none");
 }
 
 function runsTable(results: readonly BenchResult[], rawPath: string): string[] {
