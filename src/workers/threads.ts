@@ -1,4 +1,5 @@
 // Threads by piscina. The only file that knows the library.
+//   P1. Threads that are kept have no task and have loaded their code: they may be ended at any moment.
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Piscina } from "piscina";
@@ -8,25 +9,23 @@ import type { TaskThreads } from "./worker-pool.ts";
 
 /** A thread takes about 30 ms to start: it stays from one checkpoint to the next. */
 const idleTimeoutMs = 600_000;
+/** For a job that is restored in its own process. An idle thread takes about 5 MB. */
+const keptMs = 10_000;
 /** Any long time: the interval exists for its reference to the event loop. */
 const keepAliveMs = 2_147_483_647;
 
-/** Threads begin with the first tasks. */
+interface Threads {
+  readonly pool: Piscina<TaskMessage, TaskReply>;
+  /** Ids of those whose code is loaded. */
+  readonly ready: Set<number>;
+}
+
+/** Threads whose user has closed them, by their number. */
+const kept = new Map<number, Threads & { readonly end: NodeJS.Timeout }>();
+
+/** Threads begin with the first tasks, unless some are kept of a pool that was closed a moment ago. */
 export function startThreads(threads: number): TaskThreads {
-  const filename = workerFile();
-  const pool = new Piscina<TaskMessage, TaskReply>({
-    filename,
-    minThreads: 0,
-    maxThreads: threads,
-    idleTimeout: idleTimeoutMs,
-    recordTiming: false,
-    // Tasks work on buffers: V8's default of 48 MB a thread would be outside the budget.
-    resourceLimits: { maxYoungGenerationSizeMb: 8 },
-  });
-  // A thread that dies while idle; without a listener the event would end the process.
-  pool.on("error", () => undefined);
-  const ready = new Set<number>();
-  pool.on("workerCreate", ({ id }) => ready.add(id)); // Emitted once its code is loaded.
+  const { pool, ready } = takeKept(threads) ?? newThreads(threads);
   let running = 0;
   let keepAlive: NodeJS.Timeout | undefined;
   return {
@@ -52,9 +51,52 @@ export function startThreads(threads: number): TaskThreads {
           for (const worker of loading) worker.once("exit", resolve).ref();
         });
       }
-      await pool.destroy();
+      if (running > 0 || kept.has(threads)) await pool.destroy();
+      else keep(threads, { pool, ready });
     },
   };
+}
+
+/** Ends the threads that are kept for a next pool. */
+export async function endKeptThreads(): Promise<void> {
+  const ended = [...kept.values()];
+  kept.clear();
+  for (const { end } of ended) clearTimeout(end);
+  await Promise.all(ended.map(({ pool }) => pool.destroy()));
+}
+
+/** P1 */
+function keep(threads: number, { pool, ready }: Threads): void {
+  const end = setTimeout(() => {
+    kept.delete(threads);
+    void pool.destroy();
+  }, keptMs).unref();
+  kept.set(threads, { pool, ready, end });
+}
+
+function takeKept(threads: number): Threads | undefined {
+  const found = kept.get(threads);
+  if (found === undefined) return undefined;
+  clearTimeout(found.end);
+  kept.delete(threads);
+  return found;
+}
+
+function newThreads(threads: number): Threads {
+  const pool = new Piscina<TaskMessage, TaskReply>({
+    filename: workerFile(),
+    minThreads: 0,
+    maxThreads: threads,
+    idleTimeout: idleTimeoutMs,
+    recordTiming: false,
+    // Tasks work on buffers: V8's default of 48 MB a thread would be outside the budget.
+    resourceLimits: { maxYoungGenerationSizeMb: 8 },
+  });
+  // A thread that dies while idle; without a listener the event would end the process.
+  pool.on("error", () => undefined);
+  const ready = new Set<number>();
+  pool.on("workerCreate", ({ id }) => ready.add(id)); // Emitted once its code is loaded.
+  return { pool, ready };
 }
 
 function workerFile(): string {

@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 // oxlint-disable-next-line no-restricted-imports -- watches the threads of the pool
 import { Worker } from "node:worker_threads";
 import { nodeEnvironment } from "../../../src/environment/node-environment.ts";
+import { endKeptThreads } from "../../../src/workers/threads.ts";
 import { openWorkerPool } from "../../../src/workers/worker-pool.ts";
 
 const ready = new WeakSet<Worker>();
@@ -31,6 +32,7 @@ async function openAndClose(ms: number, tasks: number): Promise<void> {
   const results = Array.from({ length: tasks }, () => pool.submit("encodeFrames", { bytes }));
   await delay(ms);
   await Promise.all([pool.close(), Promise.allSettled(results)]);
+  await endKeptThreads();
 }
 
 for (let round = 0; round < 8; round++) {
