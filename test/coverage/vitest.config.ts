@@ -7,6 +7,7 @@ const config: ViteUserConfig = defineConfig({
     testTimeout: 300_000,
     hookTimeout: 300_000,
     maxWorkers: "100%",
+    setupFiles: ["dist/test/coverage/setup.js"],
     server: { deps: { external: [/\/dist\/src\//] } },
   },
 });
