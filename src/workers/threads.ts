@@ -1,8 +1,12 @@
 // Threads by piscina. The only file that knows the library.
 //   P1. Threads that are kept have no task and have loaded their code: they may be ended at any moment.
+//   P2. Threads that were given shared memory are not kept: one that is idle collects no garbage, and would hold
+//       the write buffer of a backend that is closed.
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Piscina } from "piscina";
+import type { Timers } from "../api/environment.ts";
+import { assert } from "../common/assert.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import type { TaskMessage, TaskReply } from "./tasks.ts";
 import type { TaskThreads } from "./worker-pool.ts";
@@ -21,16 +25,18 @@ interface Threads {
 }
 
 /** Threads whose user has closed them, by their number. */
-const kept = new Map<number, Threads & { readonly end: NodeJS.Timeout }>();
+const kept = new Map<number, Threads & { readonly taken: AbortController }>();
 
 /** Threads begin with the first tasks, unless some are kept of a pool that was closed a moment ago. */
-export function startThreads(threads: number): TaskThreads {
+export function startThreads(threads: number, timers: Timers): TaskThreads {
   const { pool, ready } = takeKept(threads) ?? newThreads(threads);
   let running = 0;
+  let wasShared = false; // P2
   let keepAlive: NodeJS.Timeout | undefined;
   return {
     async run(message, end) {
       // A thread that is still starting does not hold the process; somebody waits for it (W3).
+      wasShared ||= sharesMemory(message.request as object);
       if (running++ === 0) keepAlive = setInterval(() => undefined, keepAliveMs);
       try {
         // Aborting ends the thread if the task has begun; another one takes its place.
@@ -51,34 +57,33 @@ export function startThreads(threads: number): TaskThreads {
           for (const worker of loading) worker.once("exit", resolve).ref();
         });
       }
-      if (running > 0 || kept.has(threads)) await pool.destroy();
-      else keep(threads, { pool, ready });
+      if (running > 0 || wasShared || kept.has(threads)) await pool.destroy();
+      else keep(threads, { pool, ready }, timers);
     },
   };
 }
 
-/** Ends the threads that are kept for a next pool. */
-export async function endKeptThreads(): Promise<void> {
-  const ended = [...kept.values()];
-  kept.clear();
-  for (const { end } of ended) clearTimeout(end);
-  await Promise.all(ended.map(({ pool }) => pool.destroy()));
+function sharesMemory(request: object): boolean {
+  return Object.values(request).some((value) => value instanceof SharedArrayBuffer);
 }
 
-/** P1 */
-function keep(threads: number, { pool, ready }: Threads): void {
-  const end = setTimeout(() => {
+function keep(threads: number, { pool, ready }: Threads, timers: Timers): void {
+  const areReady = pool.threads.every(({ threadId }) => threadId < 0 || ready.has(threadId));
+  assert(areReady && pool.queueSize === 0, "P1: a thread that loads or has a task is kept");
+  const mine = { pool, ready, taken: new AbortController() };
+  kept.set(threads, mine);
+  const end = async (): Promise<void> => {
+    if (kept.get(threads) !== mine) return; // Taken in the moment in which the time was over.
     kept.delete(threads);
-    void pool.destroy();
-  }, keptMs).unref();
-  kept.set(threads, { pool, ready, end });
+    await pool.destroy();
+  };
+  void timers.delay(keptMs, mine.taken.signal).then(end, () => undefined); // Taken.
 }
 
 function takeKept(threads: number): Threads | undefined {
   const found = kept.get(threads);
-  if (found === undefined) return undefined;
-  clearTimeout(found.end);
   kept.delete(threads);
+  found?.taken.abort();
   return found;
 }
 

@@ -60,7 +60,7 @@ export interface WorkerPool extends AsyncDisposable {
   readonly codecName: string;
   /** Tasks accepted and not finished. */
   readonly pendingTasks: number;
-  /** Stops what runs, refuses what waits, ends the threads. Idempotent. */
+  /** Stops what runs, refuses what waits, ends the threads or keeps them for the next pool. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -93,8 +93,8 @@ export async function openWorkerPool(options: WorkerPoolOptions): Promise<Worker
     run: (message) => runTask(message, fileSystem, shortCallsOf(fileSystem)),
     close: () => Promise.resolve(),
   };
-  const taskThreads = hasThreads ? startThreads(threads) : own;
   const { timers } = environment;
+  const taskThreads = hasThreads ? startThreads(threads, timers) : own;
   const pool = new Pool(taskThreads, threads, threads + queueLengthMax, own, timers);
   if (hasThreads && options.startsFor !== undefined) pool.startThreads(options.startsFor, false);
   return pool;

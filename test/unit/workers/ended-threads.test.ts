@@ -52,7 +52,7 @@ test("a pool ends a thread that does not stop for 30 s, and goes on", async () =
 });
 
 test("a thread is ended in the middle of a task, and another one takes its place", async () => {
-  const threads = startThreads(1);
+  const threads = startThreads(1, nodeEnvironment().timers);
   const root = temporaryDirectory();
   const [endless, file] = [join(root, "endless"), join(root, "file")];
   writeFileSync(endless, "");
