@@ -43,7 +43,6 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
 };
 const asked = 85;
 const stryker = "9.6.1";
-/** The folder's name must not be one that test runners leave out. */
 const copy = "coverage/mutation";
 const report = `${copy}/reports/mutation/mutation.json`;
 
@@ -122,13 +121,24 @@ function compiledFiles(directory: string, only: readonly string[]): readonly str
 
 /** A copy of the package, so that nothing that is installed for this is left in it. */
 function makeCopy(): void {
+  const installed = join(copy, "package-lock.json");
+  const isInstalled =
+    existsSync(join(copy, "node_modules/@stryker-mutator/vitest-runner")) &&
+    readFileSync(installed, "utf8") === readFileSync("package-lock.json", "utf8");
   mkdirSync(copy, { recursive: true });
-  const parts = ["package.json", "package-lock.json", "README.md", "dist", "docs", "src", "test"];
-  for (const part of parts) {
+  for (const part of [
+    "package.json",
+    "package-lock.json",
+    "README.md",
+    "dist",
+    "docs",
+    "src",
+    "test",
+  ]) {
     rmSync(join(copy, part), { recursive: true, force: true });
     cpSync(part, join(copy, part), { recursive: true });
   }
-  if (existsSync(join(copy, "node_modules/@stryker-mutator/core"))) return;
+  if (isInstalled) return;
   const quietly = ["--silent", "--no-audit", "--no-fund", "--ignore-scripts"];
   const packages = ["core", "vitest-runner"].map((name) => `@stryker-mutator/${name}@${stryker}`);
   for (const command of [["ci"], ["install", "--no-save", ...packages]]) {
@@ -142,10 +152,7 @@ function mutate(
   files: readonly string[],
   tests: readonly string[],
 ): ReadonlyMap<string, readonly Change[]> {
-  const include = tests
-    .map((path) => `${path}*/**/*.test.js,${path}*.js`)
-    .join(",")
-    .split(",");
+  const include = tests.flatMap((path) => [`${path}/**/*.test.js`, `${path}*.js`]);
   const test = { dir: "dist/test", include, testTimeout: 60_000 };
   const options = {
     testRunner: "vitest",
