@@ -83,13 +83,14 @@ export function statesOf(backend: KeyedStateBackend): InspectedStates {
   };
 }
 
+const sizes = [0, 1, 7, 300, 1500, 4000];
+/** Some of every size are enough where the tests are not long. */
+const furtherSizes = isLong ? sizes : [0, 1, 7, 30, 0, 1];
+
 /** Elements of the collections of a key: none, packed, and spread over more and more rows. */
 function sizeOf(index: number): number {
-  const isSmall = !isLong && index >= 12; // Some of every size are enough.
-  return (
-    [0, 1, 7, isSmall ? 30 : 300, isSmall ? 0 : 1500, isSmall ? 1 : 4000][index % 6]! *
-    (index === 5 ? 6 : 1)
-  );
+  const size = (index < 12 ? sizes : furtherSizes)[index % 6]!;
+  return index === 5 ? size * 6 : size;
 }
 
 /** Writes everything for some of the keys. */
