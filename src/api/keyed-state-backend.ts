@@ -367,6 +367,9 @@ export interface KeyedStateBackend extends SnapshotParticipant, AsyncDisposable 
   savepoint(directory: string, options?: SavepointOptions): Promise<CompletedSavepoint>;
 
   stats(): BackendStats;
-  /** Takes no checkpoint; aborts running ones and awaits their clean-up. Idempotent. */
+  /**
+   * Takes no checkpoint; aborts running ones and awaits their clean-up. Idle threads of a backend without a host may
+   * stay for ten seconds, for the next one of the process; they do not keep it alive. Idempotent.
+   */
   close(): Promise<void>;
 }

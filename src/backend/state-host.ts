@@ -29,7 +29,10 @@ export interface StateHostOptions {
 /** Opened with `openStateHost`, given to backends as `host`, closed after them. */
 export interface StateHost extends AsyncDisposable {
   readonly memoryBudgetBytes: number;
-  /** Closes the worker pool. Close the backends first. Idempotent. */
+  /**
+   * Closes the worker pool. Close the backends first. Idle threads may stay for ten seconds, for the next host or
+   * backend of the process; they do not keep it alive. Idempotent.
+   */
   close(): Promise<void>;
 }
 
