@@ -1,5 +1,5 @@
 // What the owner and the drain thread say to each other.
-import type { FailureData } from "./failure.ts";
+import type { ErrorData } from "../workers/error-data.ts";
 import type { CapturedSet } from "./capture.ts";
 import type { DrainRequest, DrainResult } from "./drain-request.ts";
 import type { LsmOptions } from "./level-database.ts";
@@ -41,7 +41,7 @@ export type DrainCallMessage = {
 export interface DrainAnswerMessage {
   readonly id: number;
   readonly result?: DrainCalls[DrainCallKind]["result"];
-  readonly failure?: FailureData | undefined;
+  readonly failure?: ErrorData | undefined;
   /** The failure poisoned the thread: it refuses every further request. */
   readonly poisoned?: boolean | undefined;
 }

@@ -4,6 +4,7 @@
 import type { Environment, FileSystem } from "../api/environment.ts";
 import { ClosedError, StorageError } from "../errors.ts";
 import type { StateBackendError } from "../errors.ts";
+import { fromErrorData } from "../workers/error-data.ts";
 import { RequestThread, requireWorkerFile } from "../workers/request-thread.ts";
 import type {
   DrainAnswerMessage,
@@ -12,7 +13,7 @@ import type {
   DrainThreadData,
 } from "./drain-protocol.ts";
 import { type DrainCall, DrainRequests } from "./drain-requests.ts";
-import { rebuildFailure, typedFailure } from "./failure.ts";
+import { typedFailure } from "./failure.ts";
 
 const defaultEntry: URL = new URL("./drain.worker.js", import.meta.url);
 
@@ -82,7 +83,7 @@ export class DrainThread implements Drainer {
       entry,
       failureOf: ({ failure: data, poisoned }: DrainAnswerMessage) => {
         if (data === undefined) return undefined;
-        const failure = rebuildFailure(data);
+        const failure = typedFailure(fromErrorData(data), "the drain thread");
         if (poisoned === true) this.#onPoisoned(failure);
         return failure;
       },

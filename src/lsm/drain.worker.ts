@@ -5,9 +5,10 @@
 import { parentPort } from "node:worker_threads";
 import { assert } from "../common/assert.ts";
 import { nodeEnvironment } from "../environment/node-environment.ts";
+import { toErrorData } from "../workers/error-data.ts";
 import type { DrainAnswerMessage, DrainCallMessage } from "./drain-protocol.ts";
 import { DrainRequests } from "./drain-requests.ts";
-import { describeFailure, typedFailure } from "./failure.ts";
+import { typedFailure } from "./failure.ts";
 
 assert(parentPort !== null, "the drain thread has a parent");
 const port = parentPort;
@@ -23,7 +24,7 @@ async function answer(message: DrainCallMessage): Promise<void> {
     const transfer = message.kind === "prefetch" ? [(result as Uint8Array).buffer] : [];
     send({ id: message.id, result }, transfer as ArrayBuffer[]);
   } catch (error) {
-    const failure = describeFailure(typedFailure(error, `the drain thread's ${message.kind}`));
+    const failure = toErrorData(typedFailure(error, `the drain thread's ${message.kind}`));
     send({ id: message.id, failure, poisoned: requests.isPoisoned }, []);
   }
   if (message.kind === "close") port.close();

@@ -1,10 +1,13 @@
 // Errors on their way between threads. Structured cloning loses their classes and fields, so they
 // cross as data and are rebuilt.
 import {
+  ClosedError,
   CorruptionError,
   InvalidArgumentError,
   InvariantViolation,
+  LockedError,
   NoSpaceError,
+  PoisonedError,
   StateBackendError,
   StorageError,
   UnsupportedFormatError,
@@ -73,6 +76,12 @@ function construct(data: ErrorData): Error {
       return new NoSpaceError("", options);
     case "VARVE_INVALID_ARGUMENT":
       return new InvalidArgumentError("", options);
+    case "VARVE_CLOSED":
+      return new ClosedError("", options);
+    case "VARVE_POISONED":
+      return new PoisonedError("", options);
+    case "VARVE_LOCKED":
+      return new LockedError("", options);
     case "VARVE_INVARIANT":
       return new InvariantViolation("", options);
     case undefined:

@@ -2,7 +2,7 @@
 import { concatenate } from "../../src/format/frame-sequence.ts";
 import type { HostileCase } from "./case-files.ts";
 import type { Bases } from "./case-spec.ts";
-import { type Base, u32, varint } from "./craft.ts";
+import { u32, varint } from "./craft.ts";
 import {
   type CraftedBlock,
   type CraftedTable,
@@ -11,59 +11,72 @@ import {
   internalKey,
   tableOf,
 } from "./craft-table.ts";
-import { type Shape, entries, first, intact, last, one, rows, shaped } from "./table-shapes.ts";
+import {
+  type Shape,
+  type ShapeList,
+  entries,
+  first,
+  intact,
+  last,
+  one,
+  rows,
+  shaped,
+} from "./table-shapes.ts";
 
-function snappyCases(base: Base): HostileCase[] {
+export function snappyShapes(): ShapeList {
   const snappy = (...parts: readonly Uint8Array[]): CraftedTable =>
     one({ ...intact, type: 1, stored: concatenate(parts) });
   const content = contentOf(intact);
   const literal = (bytes: Uint8Array): Uint8Array =>
     concatenate([Uint8Array.of(61 << 2, (bytes.length - 1) & 255, (bytes.length - 1) >> 8), bytes]);
-  return shaped(base, [
-    [
-      "snappy-4-gib",
-      "a snappy block of 4 GiB: LevelDB allocates it",
-      snappy(varint(0xffff_ffff), literal(content)),
+  return {
+    unseen: [],
+    shapes: [
+      [
+        "snappy-4-gib",
+        "a snappy block of 4 GiB: LevelDB allocates it",
+        snappy(varint(0xffff_ffff), literal(content)),
+      ],
+      [
+        "snappy-bomb",
+        "a snappy block of 60 MiB in 100 bytes",
+        snappy(varint(62_914_560), literal(content.subarray(0, 100))),
+      ],
+      [
+        "snappy-length-cut",
+        "a snappy length without an end",
+        snappy(Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff, 0xff)),
+      ],
+      [
+        "snappy-literal",
+        "a snappy literal beyond its input",
+        snappy(varint(content.length), Uint8Array.of(63 << 2, 0xff, 0xff, 0xff, 0x7f), content),
+      ],
+      [
+        "snappy-copy",
+        "a snappy copy from before its output",
+        snappy(varint(8), Uint8Array.of(0, 0x61, (6 << 2) | 2, 200, 0)),
+      ],
+      [
+        "snappy-copy-zero",
+        "a snappy copy of offset 0",
+        snappy(varint(8), Uint8Array.of(0, 0x61, (6 << 2) | 2, 0, 0)),
+      ],
+      [
+        "snappy-short",
+        "a snappy block that gives less than it says",
+        snappy(varint(content.length + 9), literal(content)),
+      ],
+      [
+        "snappy-long",
+        "a snappy block that gives more than it says",
+        snappy(varint(content.length - 9), literal(content)),
+      ],
     ],
-    [
-      "snappy-bomb",
-      "a snappy block of 60 MiB in 100 bytes",
-      snappy(varint(62_914_560), literal(content.subarray(0, 100))),
-    ],
-    [
-      "snappy-length-cut",
-      "a snappy length without an end",
-      snappy(Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff, 0xff)),
-    ],
-    [
-      "snappy-literal",
-      "a snappy literal beyond its input",
-      snappy(varint(content.length), Uint8Array.of(63 << 2, 0xff, 0xff, 0xff, 0x7f), content),
-    ],
-    [
-      "snappy-copy",
-      "a snappy copy from before its output",
-      snappy(varint(8), Uint8Array.of(0, 0x61, (6 << 2) | 2, 200, 0)),
-    ],
-    [
-      "snappy-copy-zero",
-      "a snappy copy of offset 0",
-      snappy(varint(8), Uint8Array.of(0, 0x61, (6 << 2) | 2, 0, 0)),
-    ],
-    [
-      "snappy-short",
-      "a snappy block that gives less than it says",
-      snappy(varint(content.length + 9), literal(content)),
-    ],
-    [
-      "snappy-long",
-      "a snappy block that gives more than it says",
-      snappy(varint(content.length - 9), literal(content)),
-    ],
-  ]);
+  };
 }
 
-function indexCases(base: Base): HostileCase[] {
+export function indexShapes(): ShapeList {
   const two = (a: Partial<CraftedBlock>, b: Partial<CraftedBlock> = {}): CraftedTable => ({
     blocks: [
       { entries: entries.slice(0, 2), ...a },
@@ -72,9 +85,8 @@ function indexCases(base: Base): HostileCase[] {
   });
   const whole = tableOf(two({}));
   const between = internalKey(rows[1]!.key, 5);
-  return shaped(
-    base,
-    [
+  return {
+    shapes: [
       [
         "index-length",
         "an index longer than its file",
@@ -142,7 +154,7 @@ function indexCases(base: Base): HostileCase[] {
         },
       ],
     ],
-    [
+    unseen: [
       "handle-tail",
       "gap",
       "gap-last",
@@ -153,10 +165,10 @@ function indexCases(base: Base): HostileCase[] {
       "blocks-descend",
       "handle-index",
     ],
-  );
+  };
 }
 
-function endCases(base: Base): HostileCase[] {
+export function endShapes(): ShapeList {
   const filtered = (filter: Uint8Array, more: Partial<CraftedTable> = {}): CraftedTable => ({
     ...one(intact),
     filter,
@@ -209,9 +221,9 @@ function endCases(base: Base): HostileCase[] {
     "metaindex-name",
     "metaindex-more",
   ];
-  return shaped(base, shapes, unseen);
+  return { shapes, unseen };
 }
 
 export function indexAndEndCases({ lsm }: Bases): HostileCase[] {
-  return [...snappyCases(lsm), ...indexCases(lsm), ...endCases(lsm)];
+  return [snappyShapes(), indexShapes(), endShapes()].flatMap((list) => shaped(lsm, list));
 }

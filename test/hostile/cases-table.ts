@@ -2,10 +2,20 @@
 import { concatenate } from "../../src/format/frame-sequence.ts";
 import type { HostileCase } from "./case-files.ts";
 import type { Bases } from "./case-spec.ts";
-import { type Base, varint } from "./craft.ts";
+import { varint } from "./craft.ts";
 import { type Row, SEQUENCE, f64Row, rowKey } from "./craft-rows.ts";
 import { type CraftedTable, contentOf, internalKey } from "./craft-table.ts";
-import { type Shape, changed, entries, first, intact, one, rows, shaped } from "./table-shapes.ts";
+import {
+  type Shape,
+  type ShapeList,
+  changed,
+  entries,
+  first,
+  intact,
+  one,
+  rows,
+  shaped,
+} from "./table-shapes.ts";
 
 /** `first` as it is, `key` of this user key after it, and what the list then says. */
 function endingWith(
@@ -17,11 +27,10 @@ function endingWith(
   return [one({ entries: [...entries, { key, value: row.row }] }), { largest: key }];
 }
 
-function blockCases(base: Base): HostileCase[] {
+export function blockShapes(): ShapeList {
   const second = contentOf({ entries: entries.slice(0, 1) }).length - 8;
-  return shaped(
-    base,
-    [
+  return {
+    shapes: [
       [
         "restarts-many",
         "more restarts than a block has bytes",
@@ -102,8 +111,8 @@ function blockCases(base: Base): HostileCase[] {
         { smallest: internalKey(rows[0]!.key, 3) },
       ],
     ],
-    ["restarts-none", "key-trailer-only", "key-group-only"],
-  );
+    unseen: ["restarts-none", "key-trailer-only", "key-group-only"],
+  };
 }
 
 /** Compressed: half a megabyte of one byte takes a few kilobytes. */
@@ -124,7 +133,7 @@ function longRow(): CraftedTable {
   return one({ ...intact, type: 1, stored });
 }
 
-function rowCases(base: Base): HostileCase[] {
+export function rowShapes(): ShapeList {
   const row = f64Row(1);
   const foreign = rowKey({ state: "total", key: 5, group: 127 });
   const long = { key: rowKey({ state: "total", key: "x".repeat(4000), group: 127 }), row };
@@ -212,9 +221,9 @@ function rowCases(base: Base): HostileCase[] {
     "row-empty",
     "begins-earlier",
   ];
-  return shaped(base, shapes, unseen);
+  return { shapes, unseen };
 }
 
 export function blockAndRowCases({ lsm }: Bases): HostileCase[] {
-  return [...blockCases(lsm), ...rowCases(lsm)];
+  return [blockShapes(), rowShapes()].flatMap((list) => shaped(lsm, list));
 }

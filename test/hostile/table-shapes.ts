@@ -24,7 +24,8 @@ export function changed(index: number, change: Partial<CraftedEntry>): CraftedBl
   return { entries: entries.map((entry, at) => (at === index ? { ...entry, ...change } : entry)) };
 }
 
-const unsupported = ["tag-unknown", "part-unknown"];
+/** Shapes that are refused as of another version. */
+export const unsupported: readonly string[] = ["tag-unknown", "part-unknown"];
 
 export type Shape = readonly [
   name: string,
@@ -33,12 +34,14 @@ export type Shape = readonly [
   said?: Parameters<typeof withTable>[2],
 ];
 
-/** Cases that a scan finds too, but for those in `unseen`: it does not look at what they are about. */
-export function shaped(
-  base: Base,
-  shapes: readonly Shape[],
-  unseen: readonly string[] = [],
-): HostileCase[] {
+export interface ShapeList {
+  readonly shapes: readonly Shape[];
+  /** Names of what a scan may pass: it does not look at what they are about. */
+  readonly unseen: readonly string[];
+}
+
+/** Whole checkpoints with these tables. */
+export function shaped(base: Base, { shapes, unseen }: ShapeList): HostileCase[] {
   return shapes.map(([name, reason, table, said]) => {
     const objects: Objects = withTable(base, table, said);
     const scanMayPass = unseen.includes(name);

@@ -5,10 +5,11 @@
 //   R2. No file is deleted that a checkpoint with metadata names.
 //   R3. No object is written twice under one name, but for the hint.
 //   R5. No segment is deleted that a checkpoint with metadata names: R2 of segments.
+//   R6. No table gets another name, for a checkpoint, that MANIFEST of its database never named: it may not be
+//       whole. A real database is captured by a thread, which no wrapper sees: there C1 of src/lsm/capture.ts holds.
 //   R7. Nobody opens, links or copies LevelDB's LOCK.
 //   R8. Nothing is touched outside the given roots.
-// R4, that output is committed after metadata, is seen in the output itself (test/reliability/crash), and R6,
-// that what is linked is live in MANIFEST, by src/lsm/capture.ts, which compares sizes and replays.
+// R4, that output is committed after metadata, is seen in the output itself (test/reliability/crash).
 import assert from "node:assert/strict";
 import { posix } from "node:path";
 import { decodeFileList } from "../../src/format/file-list.ts";
@@ -16,6 +17,7 @@ import { loadFrameChecksum } from "../../src/format/frame-checksum.ts";
 import { decodeMetadata } from "../../src/format/metadata.ts";
 import type { Environment, FileSystem, WritableFile } from "../../src/index.ts";
 import { loadCodec } from "../../src/workers/codec.ts";
+import { isNamedByManifest } from "./linked-tables.ts";
 
 const metadataPattern = /^(.*)\/metadata\/\d{10}$/;
 const objectPattern = /\/(files\/[0-9a-f]{32}|metadata\/\d{10})$/;
@@ -95,6 +97,12 @@ class OrderChecker {
     for (const [name, known] of this.#tracked) {
       if (posix.dirname(name) === path) known.isNamed = true;
     }
+  }
+
+  /** R6, before the table is given it. */
+  async namingTable(existing: string): Promise<void> {
+    const isNamed = await isNamedByManifest(this.#inner, existing);
+    this.#require(isNamed, `R6: ${existing} is linked, and MANIFEST never named it`);
   }
 
   linked(from: string, to: string): void {
@@ -219,6 +227,7 @@ export function orderChecked(
       const isGiven = metadataPattern.test(path) && (await inner.stat(path)) === undefined;
       const bytes = isGiven ? await inner.readFile(existing) : undefined;
       const files = bytes && (await checker.beforeMetadata(bytes, path));
+      await checker.namingTable(existing);
       await inner.link(existing, path);
       checker.linked(existing, path);
       if (files !== undefined) checker.metadataNamed(path, files);
@@ -226,6 +235,7 @@ export function orderChecked(
     async copyFile(source, path) {
       checker.touch(source);
       checker.touch(path);
+      await checker.namingTable(source);
       await inner.copyFile(source, path);
       checker.created(path);
     },

@@ -6,6 +6,7 @@ import { afterAll, describe, test } from "vitest";
 import {
   type CheckpointPolicy,
   type CheckpointStorage,
+  type FileSystem,
   type KeyedStateBackend,
   type ProtectionKey,
   type ProtectionOptions,
@@ -15,6 +16,8 @@ import {
   protectedStorage,
   utf8,
 } from "../../../src/index.ts";
+import { memoryEnvironment } from "../../../src/testing/index.ts";
+import { storageWith } from "../../support/other-storages.ts";
 import { storageContract } from "../../support/storage-contract.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 
@@ -183,6 +186,174 @@ for (const mode of modes) {
     });
   });
 }
+
+/** An inner storage of files in memory, with an object of several chunks in the protected one. */
+async function encryptedInMemory(bytes: number) {
+  const environment = memoryEnvironment();
+  const { fileSystem } = environment;
+  await fileSystem.makeDirectory("/local");
+  const content = Uint8Array.from({ length: bytes }, (_none, at) => (at * 31) >>> 5);
+  await writeFile(fileSystem, "/local/file", content);
+  const inner = fileSystemStorage("/store", { transfer: "copy" }, environment);
+  const storage = protectedStorage(inner, { mode: "encrypt", keys: [key] }, environment);
+  await storage.open();
+  return { environment, fileSystem, inner, storage, content };
+}
+
+async function writeFile(fileSystem: FileSystem, path: string, bytes: Uint8Array): Promise<void> {
+  const file = await fileSystem.create(path);
+  await file.write(bytes);
+  await file.close();
+}
+
+describe("an encrypted object of several chunks", () => {
+  const chunk = 65_536;
+
+  test("is read in any range", async () => {
+    const { storage, content } = await encryptedInMemory(2 * chunk + 100);
+    await storage.putFile("files/a", "/local/file");
+    assert.equal(await storage.size("files/a"), content.length);
+    const ends = [0, 1, chunk - 1, chunk, chunk + 1, 2 * chunk, content.length, content.length + 9];
+    for (const start of ends) {
+      for (const end of ends.filter((one) => one >= start)) {
+        const read = await storage.readRange("files/a", start, end - start);
+        assert.deepEqual(read, content.slice(start, end), `${start} to ${end}`);
+      }
+    }
+    assert.equal(await storage.readRange("files/b", 0, 1), undefined);
+  });
+
+  test("that is deleted while a range of it is read is not there", async () => {
+    const { environment, inner, storage: put } = await encryptedInMemory(2 * chunk);
+    await put.putFile("files/a", "/local/file");
+    let reads = 0;
+    const vanishing = storageWith(inner, {
+      readRange: async (name, offset, length) =>
+        ++reads === 1 ? inner.readRange(name, offset, length) : undefined,
+    });
+    const storage = protectedStorage(vanishing, { mode: "encrypt", keys: [key] }, environment);
+    assert.equal(await storage.readRange("files/a", 0, 10), undefined);
+    assert.equal(reads, 2);
+  });
+
+  test("comes back as a file, and nothing stays beside it, also after a failure", async () => {
+    const { fileSystem, inner, storage, content } = await encryptedInMemory(2 * chunk);
+    await storage.putFile("files/a", "/local/file");
+    await storage.fetchFile("files/a", "/local/back");
+    assert.deepEqual(await fileSystem.readFile("/local/back"), content);
+    const stored = (await inner.read("files/a", 4 * chunk))!;
+    stored[stored.length - 1]! ^= 1;
+    await inner.putBytes("files/damaged", stored);
+    const fetched = storage.fetchFile("files/damaged", "/local/damaged");
+    await assert.rejects(fetched, { code: "VARVE_CORRUPTION" });
+    const names = await fileSystem.readDirectory("/local");
+    assert.deepEqual(
+      names.filter((name) => name.endsWith(".sealed")),
+      [],
+    );
+  });
+
+  test("of a file that becomes shorter while it is stored is refused", async () => {
+    const { environment, fileSystem, inner } = await encryptedInMemory(2 * chunk);
+    const shrinking = new Proxy(fileSystem, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name);
+        if (name !== "open") return typeof value === "function" ? value.bind(target) : value;
+        return async (path: string) => {
+          const file = await target.open(path);
+          const read = async (offset: number) => file.read(offset, 100);
+          return { path, sizeBytes: file.sizeBytes, read, close: () => file.close() };
+        };
+      },
+    });
+    const storage = protectedStorage(
+      inner,
+      { mode: "encrypt", keys: [key] },
+      { ...environment, fileSystem: shrinking },
+    );
+    await assert.rejects(storage.putFile("files/a", "/local/file"), {
+      code: "VARVE_STORAGE",
+      message: /became shorter/u,
+    });
+    assert.equal(await inner.size("files/a"), undefined);
+  });
+
+  test("is given up when its signal says so, with the reason that it was given", async () => {
+    const { storage, fileSystem } = await encryptedInMemory(3 * chunk);
+    await storage.putFile("files/a", "/local/file");
+    const reason = new Error("enough");
+    const signal = abortedAfter(3, reason);
+    const isReason = (error: unknown): boolean => error === reason;
+    await assert.rejects(storage.putFile("files/b", "/local/file", { signal: signal() }), isReason);
+    const fetched = storage.fetchFile("files/a", "/local/back", { signal: signal() });
+    await assert.rejects(fetched, isReason);
+    const names = await fileSystem.readDirectory("/local");
+    assert.deepEqual(
+      names.filter((name) => name.endsWith(".sealed")),
+      [],
+    );
+  });
+});
+
+/** Makes signals that are aborted once they were looked at so often. */
+function abortedAfter(looks: number, reason: Error): () => AbortSignal {
+  return () => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    let left = looks;
+    signal.throwIfAborted = () => {
+      if (left-- > 0) return;
+      controller.abort(reason);
+      throw reason;
+    };
+    return signal;
+  };
+}
+
+describe("an authenticated storage", () => {
+  test("puts and fetches as files only what is below files/", async () => {
+    const inner = fileSystemStorage("/store", {}, memoryEnvironment());
+    const storage = protectedStorage(inner, { mode: "authenticate", keys: [key] });
+    for (const call of ["putFile", "fetchFile"] as const) {
+      const refused = async (): Promise<void> => storage[call]("metadata/1", "/local/file");
+      await assert.rejects(refused, { code: "VARVE_INVALID_ARGUMENT" });
+    }
+  });
+
+  test("says of what is shorter than a MAC that it has no bytes, and refuses to read it", async () => {
+    const inner = fileSystemStorage("/store", {}, memoryEnvironment());
+    await inner.open();
+    await inner.replace("latest", new Uint8Array(5));
+    const storage = protectedStorage(inner, { mode: "authenticate", keys: [key] });
+    assert.equal(await storage.size("latest"), 0);
+    assert.equal(await storage.size("metadata/1"), undefined);
+    await assert.rejects(storage.readRange("latest", 0, 8), { code: "VARVE_CORRUPTION" });
+    assert.equal(await storage.readRange("metadata/1", 0, 8), undefined);
+  });
+
+  test("can do no more than the one that it is over", () => {
+    const calls = ["pathForAppending", "canLink", "removeUnfinished", "locate", "resolvePath"];
+    const whole = fileSystemStorage("/store", {}, memoryEnvironment());
+    const bare = Object.fromEntries(
+      ["description", "open", "read", "readRange", "size", "list", "delete", "stats"].map(
+        (name) => [name, Reflect.get(whole, name) as unknown],
+      ),
+    ) as unknown as CheckpointStorage;
+    for (const mode of modes) {
+      const over = (storage: CheckpointStorage): CheckpointStorage =>
+        protectedStorage(storage, { mode, keys: [key] });
+      for (const call of calls) {
+        assert.equal(Reflect.get(over(bare), call), undefined, call);
+        const isKept = mode === "authenticate" || !["pathForAppending", "canLink"].includes(call);
+        assert.equal(
+          typeof Reflect.get(over(whole), call),
+          isKept ? "function" : "undefined",
+          call,
+        );
+      }
+    }
+  });
+});
 
 test("an encrypted storage holds nothing of what the job wrote", async () => {
   const directory = temporaryDirectory();

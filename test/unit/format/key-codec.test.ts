@@ -8,6 +8,7 @@ import {
   encodeKeyPayload,
   hashKeyPayload,
   keyTagOf,
+  skipKey,
   stateIdOf,
 } from "../../../src/format/key-codec.ts";
 
@@ -101,6 +102,110 @@ describe("a key", () => {
     ];
     for (const key of tooLarge) {
       assert.throws(() => encodeKeyPayload(key), { code: "VARVE_INVALID_ARGUMENT" });
+    }
+  });
+
+  test("is passed over without being decoded, where it decodes", () => {
+    for (const [name, key] of vectors) {
+      const bytes = Buffer.concat([Buffer.alloc(3, 0xff), encoded(key), Buffer.alloc(2, 0xff)]);
+      assert.equal(skipKey(bytes, 3), bytes.length - 2, name);
+      for (let length = 3; length < bytes.length - 2; length++) {
+        const skip = (): number => skipKey(bytes.subarray(0, length), 3);
+        assert.throws(skip, { code: "VARVE_CORRUPTION" }, `${name}, ${length - 3} bytes`);
+      }
+    }
+    const malformed = ["30 61 00 02", "30 00 ff 61", "40 00 ff 00", "20 82 01"];
+    for (const text of malformed) {
+      const bytes = Buffer.from(text.replaceAll(" ", ""), "hex");
+      assert.throws(() => skipKey(bytes, 0), { code: "VARVE_CORRUPTION" }, text);
+    }
+    for (const tag of [0, 15, 17, 33, 49, 65, 255]) {
+      const bytes = Uint8Array.of(tag, 0, 1, 0, 0, 0, 0, 0, 0, 0);
+      const unknown = { code: "VARVE_UNSUPPORTED_FORMAT" };
+      assert.throws(() => skipKey(bytes, 0), unknown, `tag ${tag}`);
+      assert.throws(() => decodeKey(bytes, { offset: 0 }), unknown, `tag ${tag}`);
+    }
+  });
+
+  test("of a string that is not UTF-8 is refused", () => {
+    for (const text of ["30 ff 00 01", "30 c3 00 01", "30 ed a0 80 00 01", "30 c0 80 00 01"]) {
+      const bytes = Buffer.from(text.replaceAll(" ", ""), "hex");
+      const expected = { code: "VARVE_CORRUPTION", message: /not UTF-8/ };
+      assert.throws(() => decodeKey(bytes, { offset: 0 }), expected, text);
+    }
+  });
+
+  test("decodes to what it was made of, at the place of the cursor", () => {
+    const { MAX_VALUE, MIN_VALUE, NEGATIVE_INFINITY, POSITIVE_INFINITY } = Number;
+    const numbers = [0, 1, -1, 0.1, -0.1, MAX_VALUE, -MAX_VALUE, MIN_VALUE, -MIN_VALUE];
+    const bigints = [0n, 1n, -1n, 255n, -255n, 256n, -256n, 2n ** 64n, -(2n ** 64n)];
+    const limits = [2n ** 960n - 1n, 1n - 2n ** 960n, NEGATIVE_INFINITY, POSITIVE_INFINITY];
+    const texts = ["", "a", "\0", "a\0\0b", "\uFEFFü", "😀", "x".repeat(4094)];
+    const bytes = [new Uint8Array(0), Uint8Array.of(0), Uint8Array.of(0, 255, 1, 0)];
+    for (const key of [...numbers, ...bigints, ...limits, ...texts, ...bytes]) {
+      const stored = Buffer.concat([Buffer.alloc(5, 1), encoded(key), Buffer.alloc(5, 1)]);
+      const cursor = { offset: 5 };
+      assert.deepEqual(decodeKey(stored, cursor), key);
+      assert.equal(cursor.offset, stored.length - 5);
+    }
+    assert.ok(Object.is(decodeKey(encoded(-0), { offset: 0 }), 0));
+  });
+
+  test("is ordered as what it was made of", () => {
+    const ascending: readonly (readonly Key[])[] = [
+      [
+        Number.NEGATIVE_INFINITY,
+        -1e300,
+        -1.5,
+        -1,
+        -Number.MIN_VALUE,
+        0,
+        Number.MIN_VALUE,
+        1,
+        1e300,
+      ],
+      [
+        -(2n ** 960n) + 1n,
+        -65_536n,
+        -256n,
+        -255n,
+        -2n,
+        -1n,
+        0n,
+        1n,
+        255n,
+        256n,
+        65_536n,
+        2n ** 100n,
+      ],
+      ["", "\0", "\0\0", "\0a", "a", "a\0", "a\0b", "aa", "b", "ü"],
+      [[], [0], [0, 0], [0, 1], [0, 255], [1], [1, 0], [255], [255, 0]].map((key) =>
+        Uint8Array.from(key),
+      ),
+    ];
+    for (const keys of ascending) {
+      const payloads = keys.map(encodeKeyPayload);
+      for (let at = 1; at < payloads.length; at++) {
+        assert.ok(Buffer.compare(payloads[at - 1]!, payloads[at]!) < 0, String(keys[at]));
+      }
+    }
+  });
+
+  test("of anything else is refused, and the message says what it was", () => {
+    const others: readonly (readonly [unknown, RegExp])[] = [
+      [null, /got null$/],
+      [undefined, /got undefined$/],
+      [true, /got boolean$/],
+      [{}, /got object$/],
+      [[1], /got object$/],
+      [Symbol("s"), /got symbol$/],
+      [new Uint16Array(1), /got object$/],
+      [Number.NaN, /NaN/],
+      ["a\ud800", /lone surrogate/],
+    ];
+    for (const [key, message] of others) {
+      const expected = { code: "VARVE_INVALID_ARGUMENT", message };
+      assert.throws(() => encodeKeyPayload(key as Key), expected);
     }
   });
 });

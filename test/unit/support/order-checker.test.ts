@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "vitest";
+import { EntryType, encodeInternalKey } from "../../../src/format/leveldb-internal-key.ts";
+import { buildManifest } from "../../../src/format/leveldb-manifest.ts";
 import type { Environment, FileSystem } from "../../../src/index.ts";
 import { MIB, fileSystemStorage, openKeyedStateBackend, u32 } from "../../../src/index.ts";
 import { memoryEnvironment } from "../../../src/testing/index.ts";
@@ -80,6 +82,29 @@ describe("the order of calls", () => {
     const other = orderChecked(environment, ["/store", "/work"], nothing).fileSystem;
     const unknown = other.link("/store/metadata/.temporary", "/store/metadata/0000000098");
     await assert.rejects(unknown, /R1: .* was never there/);
+  });
+
+  test("that links a table which MANIFEST does not name breaks R6", async () => {
+    const environment = memoryEnvironment();
+    const { fileSystem } = orderChecked(environment, ["/work"], nothing);
+    const write = async (name: string, bytes: Uint8Array): Promise<void> => {
+      const file = await fileSystem.create(`/work/${name}`);
+      await file.write(bytes);
+      await file.close();
+    };
+    await fileSystem.makeDirectory("/work");
+    const key = encodeInternalKey(Buffer.from("key"), 1, EntryType.value);
+    const bounds = { level: 1, sizeBytes: 7, smallest: key, largest: key };
+    const set = { files: [{ ...bounds, number: 12 }], lastSequence: 1, nextFile: 99 };
+    await write("MANIFEST-000003", buildManifest(set));
+    for (const name of ["000012.ldb", "000013.ldb", "000014.sst"])
+      await write(name, Buffer.alloc(7));
+    await fileSystem.link("/work/000013.ldb", "/work/before"); // No database's table, without CURRENT.
+    await write("CURRENT", Buffer.from("MANIFEST-000003\n"));
+    await fileSystem.link("/work/000012.ldb", "/work/copied");
+    await fileSystem.link("/work/copied", "/work/again");
+    await assert.rejects(fileSystem.link("/work/000013.ldb", "/work/linked"), /R6: .*000013/);
+    await assert.rejects(fileSystem.copyFile("/work/000014.sst", "/work/linked"), /R6: .*000014/);
   });
 
   test("that writes a name twice, opens LOCK or goes elsewhere breaks R3, R7 and R8", async () => {
