@@ -1,14 +1,13 @@
-// As npm test, but the code is imported by Node itself: what vitest rewrites has other places than the source maps.
+// As npm test, with time for counting.
 import { type ViteUserConfig, defineConfig } from "vitest/config";
+import base from "../vitest.config.ts";
 
 const config: ViteUserConfig = defineConfig({
   test: {
-    dir: "dist/test",
+    ...base.test,
     testTimeout: 300_000,
     hookTimeout: 300_000,
-    maxWorkers: "100%",
     setupFiles: ["dist/test/coverage/setup.js"],
-    server: { deps: { external: [/\/dist\/src\//] } },
   },
 });
 
