@@ -1,6 +1,8 @@
-// Two jobs, one of them restarted now and then: records, checkpoints, savepoints, cold state.
+// Two jobs, one of them restarted now and then: records, checkpoints, savepoints, cold state. It ends after whole
+// cycles of restarts: files come and go with each.
 import { readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { type Sample, RESTART_EVERY, isWhole } from "./samples.ts";
 import {
   type CheckpointPolicy,
   KIB,
@@ -11,20 +13,8 @@ import {
   utf8,
 } from "../../../src/index.ts";
 
-export interface Sample {
-  readonly residentBytes: number;
-  readonly handles: number;
-  readonly threads: number;
-  /** In the working directories. */
-  readonly files: number;
-  readonly storedFiles: number;
-  readonly checkpoints: number;
-}
-
-const SAMPLE_MS = 500;
 const KEYS = 30_000;
 const RECORDS = 4000;
-const RESTART_EVERY = 15;
 const [root = "", seed = "1", seconds = "20"] = process.argv.slice(2);
 
 function open(name: string, policy: CheckpointPolicy): Promise<KeyedStateBackend> {
@@ -62,8 +52,7 @@ let a = await open("a", "changelog");
 const b = await open("b", "incremental");
 let checkpoints = 0;
 let turn = Number(seed) * 7919;
-let sampledMs = performance.now();
-for (let round = 1; performance.now() < endMs; round++) {
+for (let round = 1; performance.now() < endMs || !isWhole(round - 1); round++) {
   for (const backend of [a, b]) {
     const text = backend.valueState({ name: "text", value: utf8 });
     for (let left = RECORDS; left > 0; left--) {
@@ -84,8 +73,6 @@ for (let round = 1; performance.now() < endMs; round++) {
     await a.close();
     a = await open("a", "changelog");
   }
-  if (performance.now() - sampledMs < SAMPLE_MS) continue;
-  sampledMs = performance.now();
   process.stdout.write(`${JSON.stringify(sample(checkpoints))}\n`);
 }
 await a.close();

@@ -6,15 +6,10 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { quickDirectory } from "../../support/subjects.ts";
 import { type Part, type PartRun, Tally, type TrialResult } from "../part.ts";
-import type { Sample } from "./soak.process.ts";
+import { type Sample, compare } from "./samples.ts";
 
 const entry = fileURLToPath(new URL("soak.process.js", import.meta.url));
 const SECONDS = 20;
-/** Compared are medians of the second and the last quarter: the first one warms up. */
-const RESIDENT_GROWTH_MAX = 1.15;
-const RESIDENT_SLACK_BYTES = 24 * 1024 * 1024;
-const COUNT_SLACK = 4;
-
 class SoakRun implements PartRun {
   #last: Readonly<Record<string, number>> = {};
 
@@ -31,21 +26,14 @@ class SoakRun implements PartRun {
   }
 
   #judge(samples: readonly Sample[], tally: Tally): void {
-    const quarter = Math.floor(samples.length / 4);
-    if (quarter < 2) {
+    const compared = compare(samples);
+    if (compared === undefined) {
       tally.fail("tooShort", `${samples.length} samples`);
       return;
     }
-    const early = samples.slice(quarter, 2 * quarter);
-    const late = samples.slice(-quarter);
-    for (const name of ["residentBytes", "handles", "threads", "files", "storedFiles"] as const) {
-      const [before, after] = [medianOf(early, name), medianOf(late, name)];
-      const limit =
-        name === "residentBytes"
-          ? before * RESIDENT_GROWTH_MAX + RESIDENT_SLACK_BYTES
-          : before + COUNT_SLACK;
-      this.#last = { ...this.#last, [`${name}Early`]: before, [`${name}Late`]: after };
-      if (after > limit) tally.fail("grows", `${name}: ${before}, then ${after}`);
+    for (const { name, early, late, grows } of compared) {
+      this.#last = { ...this.#last, [`${name}Early`]: early, [`${name}Late`]: late };
+      if (grows) tally.fail("grows", `${name}: ${early}, then ${late}`);
     }
     tally.trials = 1;
     tally.count("samples", samples.length);
@@ -68,11 +56,6 @@ async function sampled(root: string, seed: number): Promise<Sample[]> {
   const [status] = (await closed) as [number | null];
   if (status !== 0) throw new Error(`the soak ended with status ${status}`);
   return samples;
-}
-
-function medianOf(samples: readonly Sample[], name: keyof Sample): number {
-  const sorted = samples.map((sample) => sample[name]).sort((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
 }
 
 export const soak: Part = {
