@@ -14,13 +14,13 @@ import type {
 import type { Environment, FileSystem } from "../api/environment.ts";
 import { refuseUnknownOptions } from "../common/options.ts";
 import { InvalidArgumentError, StorageError } from "../errors.ts";
+import { linkRefusals } from "../environment/link-refusals.ts";
 import { nodeEnvironment } from "../environment/node-environment.ts";
 import { shortCallsOf } from "../environment/short-calls.ts";
 import { systemCodeOf, typedFileError } from "../environment/typed-error.ts";
 import { writeSynced } from "../environment/write-synced.ts";
 import { DirectorySyncs, syncWithAncestors } from "./directory-syncs.ts";
 import { wholeFilesByThread } from "./file-thread.ts";
-import { linkRefusals } from "./link-refusals.ts";
 import { checkObjectName, isObjectName } from "./object-name.ts";
 import { RealFolders } from "./real-folders.ts";
 import { TemporaryFiles } from "./temporary-files.ts";

@@ -15,6 +15,7 @@ import { join } from "node:path";
 import type { Environment } from "../api/environment.ts";
 import type { SegmentHandle, SharedFile } from "../api/keyed-state-backend.ts";
 import { publishLocalRecovery } from "../diagnostics.ts";
+import { linkRefusals } from "../environment/link-refusals.ts";
 import { systemCodeOf, typedFileError } from "../environment/typed-error.ts";
 import { ClosedError, CorruptionError, NoSpaceError, StateBackendError } from "../errors.ts";
 import type { TableClaims } from "../format/leveldb-table-walk.ts";
@@ -22,7 +23,6 @@ import type { WorkerPool } from "../workers/worker-pool.ts";
 import type { Verification } from "./base-reader.ts";
 import type { FileSink } from "./base-writer.ts";
 import { FILES_PREFIX, fileName } from "./layout.ts";
-import { linkRefusals } from "./link-refusals.ts";
 import { LOCAL_FILES_NAME, isFileId } from "./local-directory.ts";
 import { LocalTails } from "./local-tails.ts";
 

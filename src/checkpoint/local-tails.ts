@@ -5,9 +5,9 @@
 //   T2. Nothing is synced: what a crash leaves counts only with the hash that the metadata names.
 import type { FileSystem, WritableFile } from "../api/environment.ts";
 import { MIB } from "../common/units.ts";
+import { linkRefusals } from "../environment/link-refusals.ts";
 import { systemCodeOf } from "../environment/typed-error.ts";
 import { StorageError } from "../errors.ts";
-import { linkRefusals } from "./link-refusals.ts";
 
 interface Tail {
   /** Undefined: a link, which grows by itself. */

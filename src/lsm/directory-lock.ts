@@ -17,8 +17,9 @@
 //       what is locked.
 import { join } from "node:path";
 import type { Environment, FileSystem } from "../api/environment.ts";
+import { systemCodeOf } from "../environment/typed-error.ts";
 import { LockedError } from "../errors.ts";
-import { systemCodeOf, typedFailure } from "./failure.ts";
+import { levelCodeOf, typedFailure } from "./failure.ts";
 import { openLevelDatabase } from "./level-database.ts";
 import type { LevelDatabase, LsmOptions } from "./level-database.ts";
 
@@ -74,7 +75,7 @@ export async function lockDirectory(
     return { realPath, release: () => (releasing ??= release()) };
   } catch (error) {
     held.delete(realPath);
-    if (systemCodeOf(error) === "LEVEL_LOCKED") throw locked(realPath, error);
+    if (levelCodeOf(error) === "LEVEL_LOCKED") throw locked(realPath, error);
     throw typedFailure(error, `locking ${path} failed`);
   }
 }
@@ -110,7 +111,7 @@ async function openOrRepair(environment: Environment, path: string): Promise<Lev
   try {
     return await openLevelDatabase(path, smallest, mode);
   } catch (error) {
-    if (systemCodeOf(error) === "LEVEL_LOCKED") throw error;
+    if (levelCodeOf(error) === "LEVEL_LOCKED") throw error;
   }
   const { fileSystem } = environment;
   await fileSystem.makeDirectory(path);

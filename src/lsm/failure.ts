@@ -17,7 +17,7 @@ export function typedFailure(error: unknown, what: string): StateBackendError {
     return new InvariantViolation(`${what}: ${messageOf(error)}`, { cause: error });
   }
   const message = `${what}: ${deepMessageOf(error)}`;
-  const code = systemCodeOf(error);
+  const code = levelCodeOf(error);
   if (code === "ENOSPC" || code === "EDQUOT" || noSpaceText.test(message)) {
     return new NoSpaceError(message, { cause: error });
   }
@@ -28,7 +28,7 @@ export function typedFailure(error: unknown, what: string): StateBackendError {
 }
 
 /** `code` of a system error or of LevelDB's, looking through wrappers. */
-export function systemCodeOf(error: unknown): string | undefined {
+export function levelCodeOf(error: unknown): string | undefined {
   for (let at = error; at instanceof Error; at = at.cause) {
     const code: unknown = "code" in at ? at.code : undefined;
     if (at.cause instanceof Error && code === "LEVEL_DATABASE_NOT_OPEN") continue;

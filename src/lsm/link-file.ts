@@ -1,16 +1,7 @@
 // A second name for an immutable file, or a copy where the file system cannot give one.
 import type { FileSystem } from "../api/environment.ts";
-import { systemCodeOf } from "./failure.ts";
-
-/** Other device, links forbidden or unsupported, too many links of one file. */
-const copyInstead: ReadonlySet<string | undefined> = new Set([
-  "EXDEV",
-  "EPERM",
-  "EMLINK",
-  "ENOTSUP",
-  "EOPNOTSUPP",
-  "ENOSYS",
-]);
+import { linkRefusals } from "../environment/link-refusals.ts";
+import { systemCodeOf } from "../environment/typed-error.ts";
 
 export type LinkOutcome = "linked" | "copied" | "absent";
 
@@ -26,7 +17,7 @@ export async function linkOrCopy(
   } catch (error) {
     const code = systemCodeOf(error);
     if (code === "ENOENT") return "absent";
-    if (!copyInstead.has(code)) throw error;
+    if (!linkRefusals.has(code ?? "")) throw error;
   }
   try {
     await fileSystem.copyFile(source, target);

@@ -16,8 +16,9 @@ Runs the tests and tells the share of branches that they take, by directory; sev
 Exit code: 0 all directories have what is asked; 1 one has less, or a test failed; 2 wrong arguments.
 `;
 
-/** Share of branches in percent, of the directories that the guarantees rest on. */
+/** Share of branches in percent, of the directories that the guarantees rest on; key groups are in `common`. */
 const asked: Readonly<Record<string, number>> = {
+  common: 95,
   format: 95,
   checkpoint: 95,
   changelog: 95,

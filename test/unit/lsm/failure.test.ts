@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "vitest";
 import * as errors from "../../../src/errors.ts";
-import { systemCodeOf, typedFailure } from "../../../src/lsm/failure.ts";
+import { levelCodeOf, typedFailure } from "../../../src/lsm/failure.ts";
 
 function coded(message: string, code: unknown, cause?: unknown): Error {
   return Object.assign(new Error(message, cause === undefined ? {} : { cause }), { code });
@@ -66,15 +66,15 @@ describe("a typed failure", () => {
   });
 });
 
-describe("the system's code", () => {
+describe("the code of a failure", () => {
   test("is that of the first error that has one, LevelDB's wrapper apart", () => {
     const io = coded("io", "EIO");
-    assert.equal(systemCodeOf(io), "EIO");
-    assert.equal(systemCodeOf(new Error("a", { cause: io })), "EIO");
-    assert.equal(systemCodeOf(coded("not open", "LEVEL_DATABASE_NOT_OPEN", io)), "EIO");
-    assert.equal(systemCodeOf(coded("b", "ENOENT", io)), "ENOENT");
+    assert.equal(levelCodeOf(io), "EIO");
+    assert.equal(levelCodeOf(new Error("a", { cause: io })), "EIO");
+    assert.equal(levelCodeOf(coded("not open", "LEVEL_DATABASE_NOT_OPEN", io)), "EIO");
+    assert.equal(levelCodeOf(coded("b", "ENOENT", io)), "ENOENT");
     assert.equal(
-      systemCodeOf(coded("not open", "LEVEL_DATABASE_NOT_OPEN")),
+      levelCodeOf(coded("not open", "LEVEL_DATABASE_NOT_OPEN")),
       "LEVEL_DATABASE_NOT_OPEN",
     );
   });
@@ -87,7 +87,7 @@ describe("the system's code", () => {
       coded("b", 5),
       new Error("c", { cause: "d" }),
     ]) {
-      assert.equal(systemCodeOf(one), undefined);
+      assert.equal(levelCodeOf(one), undefined);
     }
   });
 });

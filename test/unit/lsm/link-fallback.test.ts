@@ -99,7 +99,7 @@ function mount(context: TestContext, path: string, args: readonly string[]): voi
 }
 
 describe("table files that cannot be linked", () => {
-  for (const code of ["EPERM", "EMLINK", "EXDEV", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]) {
+  for (const code of ["EPERM", "EACCES", "EMLINK", "EXDEV", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]) {
     test(`are copied at capture and restore: ${code}`, async () => {
       await withFolder(async (folder) => {
         const model = await makeDatabase(join(folder, "db"));

@@ -8,4 +8,5 @@ export const linkRefusals: ReadonlySet<string> = new Set([
   "EMLINK",
   "ENOTSUP",
   "EOPNOTSUPP",
+  "ENOSYS",
 ]);
