@@ -1,8 +1,8 @@
 // The job's results for people and other programs, taken from what its states held: routes.csv and
 // the worst routes.
-import { mkdir, open, rename } from "node:fs/promises";
+import { open, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { syncDirectory } from "./transactional-file-sink.ts";
+import { makeDirectory, syncDirectory } from "./transactional-file-sink.ts";
 
 const HEADER = "origin,destination,day,flights,sum_delay,worst_delay";
 const LINE_END = "\r\n"; // RFC 4180
@@ -47,7 +47,7 @@ export class JobResults {
   async write(directory: string): Promise<void> {
     // The comma is less than every letter and digit, so rows sort as their first columns do.
     const rows = this.#csvRows.sort((a, b) => (a < b ? -1 : 1));
-    await mkdir(directory, { recursive: true });
+    await makeDirectory(directory);
     const path = join(directory, "routes.csv");
     const pendingPath = `${path}.${process.pid}.pending`;
     const handle = await open(pendingPath, "w");

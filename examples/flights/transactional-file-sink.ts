@@ -4,11 +4,12 @@
 //   T2. A pending file gets its final name only after a checkpoint that lists it is complete.
 //   T3. Recovery gives final names to what the restored checkpoint lists, and removes every other
 //       pending file: its rows will be written again.
+//   T4. Before the first file the directory's own name is durable, and that of every parent it made.
 // A crash between completion and renaming is what T3's first half repairs; a crash before completion,
 // its second half.
 import { mkdir, open, readdir, rename, stat, unlink } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { OUTPUT_ROW_BYTES_MAX, encodeOutputRow } from "./output-row.ts";
 
 const BUFFER_BYTES = 262_144;
@@ -63,7 +64,7 @@ export class TransactionalFileSink {
     directory: string,
     restored: SinkMetadata | undefined,
   ): Promise<TransactionalFileSink> {
-    await mkdir(directory, { recursive: true });
+    await makeDirectory(directory);
     const sink = new TransactionalFileSink(directory, restored ?? { nextSequence: 1, pending: [] });
     await sink.#recover();
     return sink;
@@ -190,6 +191,13 @@ export class TransactionalFileSink {
   #finalPath(sequence: number): string {
     return join(this.#directory, fileName(sequence));
   }
+}
+
+/** Makes it, if need be, with durable names, the nearest even if it is there: its maker may have been killed. (T4) */
+export async function makeDirectory(directory: string): Promise<void> {
+  let path = resolve(directory);
+  const first = (await mkdir(path, { recursive: true })) ?? path;
+  for (; path.length >= first.length; path = dirname(path)) await syncDirectory(dirname(path));
 }
 
 function fileName(sequence: number): string {

@@ -1,7 +1,7 @@
 // The disk as a loss of power could leave it at every system call of a job on the real LevelDB: what strace
 // recorded is applied to a file system in memory call by call; after each call that file system loses, by
 // several policies, what was not synced. What the checkpoint directory then holds is restored from by
-// the code that verifies restores. Distinct by the hash of everything in it.
+// the code that verifies restores, and for some by the whole job. Distinct by the hash of everything in it.
 import { createHash } from "node:crypto";
 import { readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -17,12 +17,17 @@ import type { JobStart } from "../workload/job.process.ts";
 import { runJob } from "../workload/run-job.ts";
 import { STATE_CALLS, type TracedCall, parseTrace } from "./parse-trace.ts";
 import { readNewest } from "./read-newest.ts";
+import { restartOn } from "./restart.ts";
 
 const BYTES_SHOWN_MAX = 2_000_000;
 const CHECKPOINTS = 6;
 /** Besides the one that keeps what was synced and nothing else: a share of what was not. */
 const SHARES = [0.1, 0.5, 0.9, 1] as const;
 const ALMOST_ONE = 0.999_999;
+/** Of the distinct states, with the whole job, which takes most of a second. */
+const RESTART_EVERY = 100;
+/** Has nothing in common with it: other places of every trace. */
+const RESTART_STEP = 37;
 
 type Policy = JobStart["policy"];
 const policies: readonly Policy[] = ["full", "incremental", "changelog"];
@@ -34,23 +39,21 @@ class CrashStatesRun implements PartRun {
     const tally = new Tally();
     const root = quickDirectory("varve-states-");
     try {
-      const calls = await record(root, seed);
+      const start = startOf(root, seed);
+      const calls = await record(root, start);
       tally.count("calls", calls.length);
-      await this.#replay(calls, join(root, "job/checkpoints"), seed, tally);
+      await this.#replay(calls, start, tally);
     } finally {
       rmSync(root, { recursive: true, force: true });
     }
     return tally;
   }
 
-  async #replay(
-    calls: readonly TracedCall[],
-    store: string,
-    seed: number,
-    tally: Tally,
-  ): Promise<void> {
+  async #replay(calls: readonly TracedCall[], start: JobStart, tally: Tally): Promise<void> {
+    const { seed } = start;
+    const store = join(start.root, "checkpoints");
     const disk = new TracedDisk();
-    await disk.begin(dirname(dirname(store)));
+    await disk.begin(dirname(start.root));
     const random = seededRandom(seed);
     let acknowledged = 0;
     for (const [index, call] of calls.entries()) {
@@ -67,8 +70,11 @@ class CrashStatesRun implements PartRun {
         const digest = await digestOf(left, store);
         if (this.#seen.has(`${acknowledged} ${digest}`)) continue;
         this.#seen.add(`${acknowledged} ${digest}`);
-        tally.trials++;
-        await judge(left, store, acknowledged, `call ${index} of seed ${seed}`, tally);
+        const what = `call ${index} of seed ${seed}`;
+        await judge(left, store, acknowledged, what, tally);
+        if ((tally.trials++ + seed * RESTART_STEP) % RESTART_EVERY === 0) {
+          await restartOn(left, start, acknowledged, what, tally);
+        }
       }
     }
   }
@@ -76,9 +82,8 @@ class CrashStatesRun implements PartRun {
   async close(): Promise<void> {}
 }
 
-async function record(root: string, seed: number): Promise<TracedCall[]> {
-  const trace = join(root, "trace");
-  const start: JobStart = {
+function startOf(root: string, seed: number): JobStart {
+  return {
     root: join(root, "job"),
     seed,
     backend: "lsm",
@@ -87,6 +92,10 @@ async function record(root: string, seed: number): Promise<TracedCall[]> {
     restoreVerification: "before",
     checkpoints: CHECKPOINTS,
   };
+}
+
+async function record(root: string, start: JobStart): Promise<TracedCall[]> {
+  const trace = join(root, "trace");
   const tracer = [...tracerCommand, "-y", "-xx", "-s", String(BYTES_SHOWN_MAX), "-o", trace];
   const wrapper = [...tracer, "-e", `trace=${STATE_CALLS}`];
   const end = await runJob({ start, tree: ownTree, wrapper, msMax: 90_000 });
