@@ -27,11 +27,19 @@ function callOf(line: string, root: string): TracedCall | undefined {
   const [, name = "", args = "", result = ""] = /^(\w+)\((.*)\)\s+= (.*)$/.exec(line) ?? [];
   if (name === "" || result.startsWith("-1")) return undefined;
   const strings = [...args.matchAll(/"((?:\\x[0-9a-f]{2})*)"(\.\.\.)?/g)];
+  if (name === "writev" && args.startsWith("1<")) {
+    return {
+      kind: "said",
+      line: strings
+        .map(([, text = ""]) => unhex(text))
+        .join("")
+        .trim(),
+    };
+  }
   if (name === "write") {
-    const [, descriptor = "", path = ""] = /^(\d+)<((?:\\x[0-9a-f]{2})*)>/.exec(args) ?? [];
+    const path = /^\d+<((?:\\x[0-9a-f]{2})*)>/.exec(args)?.[1] ?? "";
     const bytes = unhex(strings[0]?.[1] ?? "").subarray(0, Number(result));
     if (strings[0]?.[2] !== undefined) throw new Error("a write is longer than the trace shows");
-    if (descriptor === "1") return { kind: "said", line: bytes.toString().trim() };
     const file = unhex(path).toString();
     return file.startsWith(root) ? { kind: "write", path: file, bytes } : undefined;
   }

@@ -324,6 +324,19 @@ const leaking: readonly Mutant[] = [
   ),
 ];
 
+/** What LevelDB itself says. */
+const failing: readonly Mutant[] = [
+  mutant(
+    "a-failed-batch-is-forgotten",
+    "lsm/batch-writer.ts",
+    "      this.#hasFailed = true;\n      throw cause;",
+    "      void cause;",
+    "io-errors",
+    7, // And every seventh: those fail calls of LevelDB.
+    29,
+  ),
+];
+
 export const mutants: readonly Mutant[] = [
   ...decoding,
   ...verifying,
@@ -332,4 +345,5 @@ export const mutants: readonly Mutant[] = [
   ...restoring,
   ...different,
   ...leaking,
+  ...failing,
 ];

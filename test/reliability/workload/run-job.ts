@@ -27,6 +27,8 @@ export interface JobOptions {
   readonly failPoint?: readonly [name: string, hit: number] | undefined;
   /** In front of the command. */
   readonly wrapper?: readonly string[] | undefined;
+  /** Called once it has restored. With a wrapper the process is the wrapper's. */
+  readonly afterRestore?: ((processId: number) => void) | undefined;
   /** Called at once after the kill. */
   readonly afterKill?: (() => void) | undefined;
   /** Stopped for so long before it is killed. */
@@ -84,6 +86,7 @@ export async function runJob(options: JobOptions): Promise<JobEnd> {
   const heard = new Listener();
   for await (const line of createInterface(job.stdout)) {
     heard.hear(line, performance.now() - begun);
+    if (heard.word === "restored") options.afterRestore?.(job.pid!);
     if (kill === undefined || kill.word !== heard.word || heard.count(kill.word) !== kill.count) {
       continue;
     }
