@@ -6,6 +6,11 @@
 export interface FileStat {
   readonly kind: "file" | "directory" | "other";
   readonly sizeBytes: number;
+  /**
+   * Whether it is this process's user's and nobody else may write to it; undefined where the system has
+   * no such owners.
+   */
+  readonly isPrivate?: boolean | undefined;
 }
 
 /** A file open for appending. Whoever opened it closes it. */

@@ -5,7 +5,7 @@ import type { Environment } from "../api/environment.ts";
 import { removeLocalFiles } from "../checkpoint/local-directory.ts";
 import { typedFileError } from "../environment/typed-error.ts";
 
-const kinds = ["db-", "fetch-", "capture-", "scan-", "view-", "dump-"];
+const kinds = ["db-", "fetch-", "capture-", "scan-", "view-", "dump-", "mappings-", "probe-"];
 const SUFFIX_DIGITS = 16;
 
 /** `keepsLocalFiles`: those of local recovery stay, which verifies what it uses. */

@@ -16,6 +16,7 @@ import type { Environment } from "../api/environment.ts";
 import type { SegmentHandle, SharedFile } from "../api/keyed-state-backend.ts";
 import { publishLocalRecovery } from "../diagnostics.ts";
 import { linkRefusals } from "../environment/link-refusals.ts";
+import { makeOwnDirectory } from "../environment/own-directory.ts";
 import { systemCodeOf, typedFileError } from "../environment/typed-error.ts";
 import { ClosedError, CorruptionError, NoSpaceError, StateBackendError } from "../errors.ts";
 import type { TableClaims } from "../format/leveldb-table-walk.ts";
@@ -88,7 +89,7 @@ export class LocalFiles {
     const { fileSystem } = environment;
     const directory = join(workingDirectory, LOCAL_FILES_NAME);
     try {
-      await fileSystem.makeDirectory(directory);
+      await makeOwnDirectory(environment, directory);
       const names = await fileSystem.readDirectory(directory);
       return new LocalFiles(environment, pool, directory, names.filter(isFileId));
     } catch (cause) {

@@ -4,7 +4,7 @@
 //   F2. Nothing opened for reading is reached through a symbolic link in its last component, and
 //       nothing but a regular file is opened: a pipe would block a thread of the pool for ever.
 //   F3. Every descriptor is closed on every path, failed ones included.
-import { constants } from "node:fs";
+import { type Stats, constants } from "node:fs";
 import { dirname } from "node:path";
 import type { FileStat, FileSystem, ReadableFile, WritableFile } from "../api/environment.ts";
 import { assert } from "../common/assert.ts";
@@ -13,6 +13,7 @@ import { compareNames, systemError } from "./system-error.ts";
 
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
+const OTHERS_WRITE = 0o022;
 const CREATE_FLAGS =
   constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -206,7 +207,7 @@ export class NodeFileSystem implements FileSystem {
     try {
       const stat = await this._calls.lstat(path);
       const kind = stat.isFile() ? "file" : stat.isDirectory() ? "directory" : "other";
-      return { kind, sizeBytes: stat.size };
+      return { kind, sizeBytes: stat.size, isPrivate: isPrivate(stat) };
     } catch (cause) {
       const code = codeOf(cause);
       if (code === "ENOENT" || code === "ENOTDIR") return undefined;
@@ -231,6 +232,11 @@ export class NodeFileSystem implements FileSystem {
   async syncDirectory(path: string): Promise<void> {
     await syncAndClose(await this._calls.open(path, constants.O_RDONLY | constants.O_DIRECTORY));
   }
+}
+
+function isPrivate({ uid, mode }: Pick<Stats, "uid" | "mode">): boolean | undefined {
+  const user = process.geteuid?.(); // Windows has none.
+  return user === undefined ? undefined : uid === user && (mode & OTHERS_WRITE) === 0;
 }
 
 async function syncAndClose(handle: NodeHandle): Promise<void> {

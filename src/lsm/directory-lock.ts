@@ -15,8 +15,10 @@
 //   K5. A power loss may leave a database that does not open. It holds nothing, so all its files but
 //       LOCK go, and it is made anew; even a holder is not hurt by that. LOCK stays: its inode is
 //       what is locked.
+//   K6. Both are in a directory of this user alone: who could put another in its place could lift the lock.
 import { join } from "node:path";
 import type { Environment, FileSystem } from "../api/environment.ts";
+import { makeOwnDirectory } from "../environment/own-directory.ts";
 import { systemCodeOf } from "../environment/typed-error.ts";
 import { LockedError } from "../errors.ts";
 import { levelCodeOf, typedFailure } from "./failure.ts";
@@ -95,7 +97,7 @@ async function holdDatabases(
   realPath: string,
 ): Promise<readonly LevelDatabase[]> {
   const directory = join(realPath, LOCK_DIRECTORY);
-  await environment.fileSystem.makeDirectory(directory);
+  await makeOwnDirectory(environment, directory); // K6
   const gate = await openOrRepair(environment, join(directory, GATE_NAME)); // K2
   try {
     const hold = await openOrRepair(environment, join(directory, HOLD_NAME));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -48,9 +48,8 @@ for (const kind of ["lsm", "memory"] as const) {
 
     test("is cleared of what earlier runs left, and of nothing else", async () => {
       const place = new Workplace();
-      const own = ["db", "capture", "dump", "fetch", "scan", "view"].map(
-        (name) => `${name}-0123456789abcdef`,
-      );
+      const kinds = ["db", "capture", "dump", "fetch", "mappings", "probe", "scan", "view"];
+      const own = kinds.map((name) => `${name}-0123456789abcdef`);
       for (const name of [...own, "mine", "db-mine"]) {
         mkdirSync(join(place.workingDirectory, name), { recursive: true });
         writeFileSync(join(place.workingDirectory, name, "file"), "x");
@@ -73,6 +72,31 @@ describe("the working directory", () => {
     writeFileSync(place.workingDirectory, "x");
     await assert.rejects(place.open(), { code: "VARVE_STORAGE" });
   });
+});
+
+describe("a working directory that a group may write to", () => {
+  for (const name of ["lock", "local"]) {
+    test(`is taken, but not with a ${name} that others may write to`, async () => {
+      const place = new Workplace();
+      mkdirSync(join(place.workingDirectory, name), { recursive: true });
+      chmodSync(place.workingDirectory, 0o2775);
+      chmodSync(join(place.workingDirectory, name), 0o770);
+      const opening = place.open({ localRecovery: true });
+      await assert.rejects(opening, {
+        code: "VARVE_STORAGE",
+        message: new RegExp(`/${name} `, "u"),
+      });
+      const left = readdirSync(place.workingDirectory);
+      assert.deepEqual(
+        left.filter((other) => other !== "lock" && other !== "local"),
+        [],
+      );
+      chmodSync(join(place.workingDirectory, name), 0o700);
+      const backend = await place.open({ localRecovery: true });
+      writeAll(backend, 10, 1);
+      await backend.checkpoint();
+    });
+  }
 });
 
 describe("an open backend", () => {

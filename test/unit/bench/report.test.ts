@@ -85,6 +85,25 @@ describe("the report", () => {
     assert.deepEqual(linesOf(results, "rivals"), [{ id: "E1" }, { id: "E6" }, { id: "E7" }]);
   });
 
+  test("takes a measure that was made again from the later run, the others from the earlier", () => {
+    const directory = temporaryDirectory();
+    const keep = (part: string, date: string, lines: readonly object[]): void => {
+      const path = join(directory, part);
+      writeFileSync(`${path}.jsonl`, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+      writeFileSync(`${path}.ending.json`, JSON.stringify({ date, exitCode: 0 }));
+    };
+    keep("rivals.E1", "2026-01-01T00:00:00Z", [measure("E1", false), measure("E2", false)]);
+    keep("rivals.E1:again", "2026-01-02T00:00:00Z", [measure("E1", true)]);
+    keep("state", "2026-01-03T00:00:00Z", [measure("E1", true), { bench: "state" }]);
+    const results = readResults(directory);
+    const rivals = linesOf(results, "rivals").map(({ id, ok }) => [id, ok]);
+    assert.deepEqual(rivals.toSorted(), [
+      ["E1", true],
+      ["E2", false],
+    ]);
+    assert.equal(linesOf(results, "state").length, 2);
+  });
+
   test("draws no plot of what was not measured", () => {
     assert.deepEqual(plotsOf([resultOf("matrix", [], 0)]), []);
   });
