@@ -24,9 +24,10 @@ export interface BenchResult {
   readonly ending: Ending | undefined;
 }
 
+/** A measure that a later run made again is that run's: the lines of the earlier one are left out. */
 export function readResults(directory: string): readonly BenchResult[] {
   const names = readdirSync(directory).filter((name) => name.endsWith(".jsonl"));
-  return names.toSorted().map((file) => {
+  const results = names.toSorted().map((file): BenchResult => {
     const part = file.slice(0, -".jsonl".length);
     const ending = join(directory, `${part}.ending.json`);
     return {
@@ -35,6 +36,25 @@ export function readResults(directory: string): readonly BenchResult[] {
       ending: existsSync(ending) ? (JSON.parse(readFileSync(ending, "utf8")) as Ending) : undefined,
     };
   });
+  const newest = new Map<string, BenchResult>();
+  for (const result of results.toSorted((a, b) => (dateOf(a) < dateOf(b) ? -1 : 1))) {
+    for (const line of result.lines) newest.set(measureOf(result, line), result);
+  }
+  return results.map((result) => ({
+    ...result,
+    lines: result.lines.filter(
+      (line) => !("id" in line) || newest.get(measureOf(result, line)) === result,
+    ),
+  }));
+}
+
+/** One that did not end counts as the oldest: it may lack some of the lines of a measure. */
+function dateOf({ ending }: BenchResult): string {
+  return ending?.date ?? "";
+}
+
+function measureOf({ name }: BenchResult, line: Line): string {
+  return [name, textOf(line, "id"), textOf(line, "name")].join("\n");
 }
 
 /** What is no whole line of JSON was being written when the bench ended. */
