@@ -186,7 +186,9 @@ for (const [name, make] of Object.entries(subjects)) {
       await fileSystem.makeDirectory(deep);
       await fileSystem.makeDirectory(deep);
       await write(fileSystem, join(deep, "file"), "x");
-      assert.deepEqual(await fileSystem.stat(join(deep, "file")), { kind: "file", sizeBytes: 1 });
+      const { kind, sizeBytes, isPrivate } = (await fileSystem.stat(join(deep, "file")))!;
+      assert.deepEqual({ kind, sizeBytes }, { kind: "file", sizeBytes: 1 });
+      assert.notEqual(isPrivate, false);
       assert.equal((await fileSystem.stat(deep))?.kind, "directory");
       await fileSystem.syncFile(join(deep, "file"));
       await fileSystem.syncDirectory(deep);
