@@ -4,6 +4,7 @@
 import { spawn } from "node:child_process";
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { seededRandom } from "../../../src/environment/seeded-random.ts";
 import { type CheckpointPolicy, fileSystemStorage } from "../../../src/index.ts";
 import { auditStorage } from "../../support/storage-audit.ts";
@@ -50,33 +51,40 @@ export async function attemptNative(seed: number, tally: Tally): Promise<void> {
   const startOf = (checkpoints: number): JobStart => {
     return { ...jobOf(root, seed), policy, checkpoints };
   };
-  const text = `${policy}, ${inject}`;
-  tally.trials++;
+  const what = `${policy}, ${inject}`;
   try {
     const before = await runJob({ start: startOf(2), tree: ownTree });
+    let refusal: Promise<string> = Promise.resolve("");
     const disturbed = await runJob(
       call === WRITE
         ? {
             start: startOf(CHECKPOINTS_OF_WRITES),
             tree: ownTree,
-            afterRestore: (processId) => failWrites(root, processId, inject, random()),
+            afterRestore: (processId) => {
+              refusal = failWrites(root, processId, inject, random());
+            },
           }
         : { start: startOf(6), tree: ownTree, wrapper: [...traced(call), "-e", inject] },
     );
-    judge(disturbed, text, tally);
+    if ((await refusal) !== "") {
+      tally.count("nativeNotTraced"); // Only descendants can be traced here, or it had ended before.
+      return;
+    }
+    tally.trials++;
+    judge(disturbed, what, tally);
     const told = disturbed.completed.at(-1) ?? before.completed.at(-1) ?? 0;
     const after = await runJob({ start: startOf(2), tree: ownTree });
     if (before.ended !== "done" || after.ended !== "done") {
       const errors = before.errors || after.errors;
       const kind = errors.includes("AssertionError") ? "wrong" : "notRecovered";
-      tally.fail(kind, `${errors.slice(-400)}, ${text}`);
+      tally.fail(kind, `${errors.slice(-400)}, ${what}`);
       return;
     }
-    if (after.restored! < told) tally.fail("lost", `${after.restored} after ${told}, ${text}`);
-    for (const [fault, what] of [...disturbed.faults, ...after.faults]) {
-      tally.fail(fault, `${what}, ${text}`);
+    if (after.restored! < told) tally.fail("lost", `${after.restored} after ${told}, ${what}`);
+    for (const [fault, where] of [...disturbed.faults, ...after.faults]) {
+      tally.fail(fault, `${where}, ${what}`);
     }
-    await audit(root, text, tally);
+    await audit(root, what, tally);
   } finally {
     rmSync(root, { recursive: true, force: true });
   }
@@ -88,9 +96,15 @@ function traced(call: string): string[] {
 
 /**
  * Writes of LevelDB's own files, of one kind, present and to come. Others are not failed: Node.js
- * wakes its threads by `write`, and ends at once where that fails.
+ * wakes its threads by `write`, and ends at once where that fails. Resolves, once the process has ended,
+ * to what strace says if it could not trace it.
  */
-function failWrites(root: string, processId: number, inject: string, kind: number): void {
+function failWrites(
+  root: string,
+  processId: number,
+  inject: string,
+  kind: number,
+): Promise<string> {
   const work = join(root, "work");
   const name = readdirSync(work).find((entry) => entry.startsWith("db-"));
   if (name === undefined) throw new Error(`no database in ${work}`);
@@ -105,7 +119,7 @@ function failWrites(root: string, processId: number, inject: string, kind: numbe
   const paths = [...files.filter((file) => isOfKind.test(file)), ...above.map(nameOf)];
   const only = paths.flatMap((path) => ["-P", join(work, name, path)]);
   const [file, ...args] = [...traced(WRITE), "-e", inject, ...only, "-p", String(processId)];
-  spawn(file!, args, { stdio: "ignore" });
+  return text(spawn(file!, args, { stdio: ["ignore", "ignore", "pipe"] }).stderr);
 }
 
 function jobOf(root: string, seed: number): Omit<JobStart, "policy" | "checkpoints"> {
@@ -114,17 +128,17 @@ function jobOf(root: string, seed: number): Omit<JobStart, "policy" | "checkpoin
 }
 
 /** Whatever fails it tells, by a code. */
-function judge({ ended, errors }: JobEnd, text: string, tally: Tally): void {
+function judge({ ended, errors }: JobEnd, what: string, tally: Tally): void {
   if (ended === "done") tally.count("nativeWithstood");
   else if (ended === "failed" && /code: 'VARVE_[A-Z_]+'/.test(errors)) tally.count("nativeTold");
   else if (ended === "failed" && isOwnError.test(errors)) tally.count("nativeOfTheJob");
-  else tally.fail(ended === "failed" ? "untyped" : ended, `${errors.slice(-400)}, ${text}`);
+  else tally.fail(ended === "failed" ? "untyped" : ended, `${errors.slice(-400)}, ${what}`);
 }
 
-async function audit(root: string, text: string, tally: Tally): Promise<void> {
+async function audit(root: string, what: string, tally: Tally): Promise<void> {
   const storage = fileSystemStorage(join(root, "checkpoints"));
   const { missing, unreadable, unreferenced } = await auditStorage(storage);
   const lost = [...missing, ...unreadable];
-  if (lost.length > 0) tally.fail("lost", `${lost.join(" ")}, ${text}`);
-  if (unreferenced.length > 0) tally.fail("leaked", `${unreferenced.join(" ")}, ${text}`);
+  if (lost.length > 0) tally.fail("lost", `${lost.join(" ")}, ${what}`);
+  if (unreferenced.length > 0) tally.fail("leaked", `${unreferenced.join(" ")}, ${what}`);
 }
