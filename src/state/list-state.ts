@@ -28,16 +28,18 @@ export class BufferedListState<T> extends BufferedState implements ListState<T> 
     const rows = this._rows;
     const codec = this._codec;
     const runs = rows.open();
-    if (runs === 1 && codec !== undefined) {
-      rows.seek(0);
-      return this._readRun(codec, rows.offset, rows.bytes) as T[];
-    }
-    const elements: T[] = [];
-    for (let run = 0; run < runs; run++) {
+    let elements: T[] = [];
+    for (let run = 0, count = 0; run < runs; run++) {
       rows.seek(run);
       const { offset, bytes } = rows;
-      if (codec === undefined) this._read(offset, offset + bytes, elements);
-      else for (const element of this._readRun(codec, offset, bytes)) elements.push(element as T);
+      if (codec === undefined) {
+        this._read(offset, offset + bytes, elements);
+        continue;
+      }
+      // Most lists are one run, and for an array to grow costs as much as reading.
+      // oxlint-disable-next-line unicorn/no-new-array -- Array.from calls a function for each element
+      if (runs === 1) elements = new Array(Math.floor(bytes / (codec.bytes + 1)));
+      count = this._readFixed(codec, offset, offset + bytes, elements as number[], count);
     }
     rows.close(runs);
     return elements;
@@ -57,22 +59,23 @@ export class BufferedListState<T> extends BufferedState implements ListState<T> 
     }
   }
 
-  /** Into an array of the right length: most lists are one run, and growing costs as much as reading. */
-  private _readRun(codec: FixedCodec, offset: number, runBytes: number): number[] {
+  /** Into `elements` from the index `first` on. The index after the last one. */
+  private _readFixed(
+    codec: FixedCodec,
+    offset: number,
+    end: number,
+    elements: number[],
+    first: number,
+  ): number {
     const { u8 } = this.buffer;
     const view = this._view;
     const { bytes } = codec;
-    const count = Math.floor(runBytes / (bytes + 1));
-    if (count * (bytes + 1) !== runBytes) throw this._cut();
-    // oxlint-disable-next-line unicorn/no-new-array -- Array.from calls a function for each element
-    const elements = new Array<number>(count);
-    let at = offset;
-    for (let index = 0; index < count; index++) {
-      if (u8[at] !== bytes) throw this._cut();
-      elements[index] = codec.read(view, at + 1);
-      at += bytes + 1;
+    let index = first;
+    for (let at = offset; at < end; at += bytes + 1) {
+      if (u8[at] !== bytes || at + bytes >= end) throw this._cut();
+      elements[index++] = codec.read(view, at + 1);
     }
-    return elements;
+    return index;
   }
 
   private _cut(): CorruptionError {
