@@ -1,6 +1,6 @@
 // npm run bench:rivals -- --json
 import { rmSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { readArguments, withScratch } from "./support/command.ts";
 import { measureAmplification } from "./rivals/amplification.ts";
 import { measureCold } from "./rivals/cold.ts";
@@ -38,6 +38,8 @@ const { json, quick, only } = readArguments(help, [...measureIds, ...operationNa
 const { measures: chosen, operations: chosenOperations } = chosenOf(only);
 const report = new RivalReport(json, quick, join(nativeBench, "out"));
 const installation = new Installation();
+/** As the command's help names it: results are committed, and no path of a machine with them. */
+const kept = `native-bench/out/${basename(report.path)}`;
 
 /** What was begun and not ended when the run is interrupted. */
 let current = "the beginning";
@@ -47,7 +49,7 @@ process.once("SIGTERM", () => interrupted("SIGTERM"));
 
 /** The results so far are kept; the children end with their standard input, or their channel. */
 function interrupted(signal: string): void {
-  report.line({ interrupted: signal, during: current, partial: true, kept: report.path });
+  report.line({ interrupted: signal, during: current, partial: true, kept });
   if (scratchOfRun !== undefined)
     rmSync(scratchOfRun, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   process.exit(130);
@@ -75,5 +77,5 @@ async function measure(scratch: string): Promise<void> {
 }
 
 await withScratch(measure);
-report.line({ bench: "rivals", missed: report.missed, notRun: report.notRun, kept: report.path });
+report.line({ bench: "rivals", missed: report.missed, notRun: report.notRun, kept });
 if (report.notRun > 0) process.exitCode = 1;

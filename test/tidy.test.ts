@@ -135,6 +135,11 @@ describe("names and sizes", () => {
       paths.filter((path) => absolute.test(read(path))),
       [],
     );
+    const isPath = /"\/\w[^"]*\/|:\/\/\w/; // What a bench prints has no other reason to begin so.
+    assert.deepEqual(
+      filesOf("bench", ".jsonl", ".json").filter((path) => isPath.test(read(path))),
+      [],
+    );
   });
 });
 
