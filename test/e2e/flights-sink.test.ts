@@ -1,11 +1,13 @@
 // Goal: rows of the main job's sink become visible with their checkpoint, whatever a crash leaves.
 // Method: a crash is a sink that is dropped; recovery is another one on the same directory.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, rmSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "vitest";
 import { TransactionalFileSink } from "../../examples/flights/transactional-file-sink.ts";
+import { canTrace, tracedCalls, tracerCommand } from "../support/tracer.ts";
 
 let directory = "";
 beforeEach(() => {
@@ -23,6 +25,34 @@ function visible(): string {
 }
 
 describe("transactional file sink", () => {
+  test.skipIf(!canTrace())(
+    "syncs the names of the directories that it makes before a row is committed (skipped without strace)",
+    () => {
+      const output = join(directory, "new", "output");
+      const module = new URL("../../examples/flights/transactional-file-sink.js", import.meta.url);
+      const script = `
+        const { TransactionalFileSink } = await import(${JSON.stringify(module.href)});
+        const sink = await TransactionalFileSink.open(${JSON.stringify(output)}, undefined);
+        sink.write(0, "LAS-PHL", 1);
+        await sink.commit(await sink.cut());
+        await sink.close();`;
+      const trace = join(directory, "trace");
+      const [strace, ...flags] = [...tracerCommand, "-y", "-o", trace, "-e", "trace=fsync,rename"];
+      const job = [process.execPath, "--input-type=module", "-e", script];
+      const env = { ...process.env, UV_USE_IO_URING: "0" };
+      const { status, stderr } = spawnSync(strace!, [...flags, ...job], { env, encoding: "utf8" });
+      assert.equal(status, 0, stderr);
+      const calls = tracedCalls(readFileSync(trace, "utf8"));
+      const committed = calls.findIndex((call) => call.startsWith("rename("));
+      for (const path of [directory, dirname(output), output]) {
+        const synced = calls.findIndex(
+          (call) => /^fsync\(\d+</u.test(call) && call.includes(`<${path}>`),
+        );
+        assert.ok(synced >= 0 && synced < committed, `${path}: ${calls.join("\n")}`);
+      }
+    },
+  );
+
   test("shows rows once their checkpoint is complete, not before", async () => {
     const sink = await TransactionalFileSink.open(directory, undefined);
     sink.write(0, "LAS-PHL", 1);
