@@ -39,13 +39,17 @@ const uncounted: ReadonlySet<keyof FileSystem> = new Set(["isNative", "realPath"
 export function faultyEnvironment(inner: Environment): FaultyEnvironment {
   let calls = 0;
   const failed: string[] = [];
-  const operate = async <R>(what: string, work: () => Promise<R>): Promise<R> => {
+  const operate = async <R>(
+    what: string,
+    work: () => Promise<R>,
+    undo: (result: R) => Promise<void> = async () => undefined,
+  ): Promise<R> => {
     const call = calls++;
     const { fault } = faulty;
     const isHit =
       fault !== undefined && (fault.isForEver ? call >= fault.call : call === fault.call);
     if (!isHit) return work();
-    if (fault.isAfter) await work();
+    if (fault.isAfter) await undo(await work());
     failed.push(what);
     throw Object.assign(new Error(`${fault.code}: ${what}`), { code: fault.code });
   };
@@ -69,12 +73,18 @@ export function faultyEnvironment(inner: Environment): FaultyEnvironment {
       if (typeof value !== "function") return value;
       const method = (value as (...call: unknown[]) => Promise<unknown>).bind(target);
       if (uncounted.has(name)) return method;
+      const run = async (call: readonly unknown[]): Promise<unknown> => {
+        const result = await method(...call);
+        if (name === "create") return writable(result as WritableFile);
+        return name === "open" ? readable(result as ReadableFile) : result;
+      };
+      // An open file that nobody is told of would stay open.
+      const isOpening = name === "create" || name === "open";
+      const undo = async (result: unknown): Promise<void> => {
+        if (isOpening) await (result as ReadableFile | WritableFile).close();
+      };
       return (...call: readonly unknown[]) =>
-        operate(`${name} ${call.join(" ")}`, async () => {
-          const result = await method(...call);
-          if (name === "create") return writable(result as WritableFile);
-          return name === "open" ? readable(result as ReadableFile) : result;
-        });
+        operate(`${name} ${call.join(" ")}`, () => run(call), undo);
     },
   });
   const faulty: FaultyEnvironment & { fault: Fault | undefined } = {

@@ -21,6 +21,13 @@ const codes = ["EIO", "ENOSPC", "EDQUOT", "EROFS", "EACCES", "ENOMEM"] as const;
 const WRITE = "write";
 /** Until strace is there, and has seen a few files. */
 const CHECKPOINTS_OF_WRITES = 30;
+/** What LevelDB writes: logs, which it writes most, tables, and MANIFESTs. */
+const written: readonly ((digits: string) => string)[] = [
+  (digits) => `${digits}.log`,
+  (digits) => `${digits}.log`,
+  (digits) => `${digits}.ldb`,
+  (digits) => `MANIFEST-${digits}`,
+];
 /** How many numbers above those of the files that are there. */
 const FILES_AHEAD = 60;
 
@@ -111,13 +118,10 @@ function failWrites(
   const files = readdirSync(join(work, name));
   const numbers = files.map((file) => Number(/\d{6,}/u.exec(file)?.[0] ?? 0));
   const above = Array.from({ length: FILES_AHEAD }, (_, i) => Math.max(...numbers) + 1 + i);
-  const isOfKind = kind < 0.5 ? /\.log$/u : kind < 0.8 ? /\.ldb$/u : /^MANIFEST-/u;
-  const nameOf = (number: number): string => {
-    const digits = String(number).padStart(6, "0");
-    return kind < 0.5 ? `${digits}.log` : kind < 0.8 ? `${digits}.ldb` : `MANIFEST-${digits}`;
-  };
-  const paths = [...files.filter((file) => isOfKind.test(file)), ...above.map(nameOf)];
-  const only = paths.flatMap((path) => ["-P", join(work, name, path)]);
+  const nameOf = written[Math.floor(kind * written.length)]!;
+  const only = [...numbers, ...above].flatMap((number) => {
+    return ["-P", join(work, name, nameOf(String(number).padStart(6, "0")))];
+  });
   const [file, ...args] = [...traced(WRITE), "-e", inject, ...only, "-p", String(processId)];
   return text(spawn(file!, args, { stdio: ["ignore", "ignore", "pipe"] }).stderr);
 }
