@@ -14,10 +14,17 @@ export class Child {
   onProgress: ((done: number) => void) | undefined;
   #waiting: { resolve(value: unknown): void; reject(error: Error): void } | undefined;
 
-  /** `module` is a compiled file, as a URL. */
-  constructor(module: URL, nodeFlags: readonly string[] = []) {
+  /** `module` is a compiled file, as a URL; `variables` are added to those of the environment. */
+  constructor(
+    module: URL,
+    nodeFlags: readonly string[] = [],
+    variables: Readonly<Record<string, string>> = {},
+  ) {
     this.#process = fork(fileURLToPath(module), [], {
       execArgv: [...nodeFlags],
+      env: { ...process.env, ...variables },
+      // JSON has no Infinity, and makes objects of typed arrays.
+      serialization: "advanced",
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
     this.#process.on("message", (reply: Reply) => {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "vitest";
 import { countSyncs } from "../../../bench/changelog/sync-trace.ts";
+import { Child } from "../../../bench/support/child.ts";
 import { LatencyHistogram, closedLoopRate, runOpenLoop } from "../../../bench/support/open-loop.ts";
 import { Zipf, zipfNumbers } from "../../../bench/support/sequences.ts";
 
@@ -139,5 +140,17 @@ describe("syncs in a trace", () => {
     assert.throws(() => countSyncs(trace("/bench"), "/elsewhere"), /0 marks/);
     const foreign = trace("/bench").replace("/bench/working-3", "/other");
     assert.throws(() => countSyncs(foreign, "/bench"), /not expected/);
+  });
+});
+
+describe("a child process", () => {
+  test("is told numbers that JSON has not, and answers them", async () => {
+    const child = new Child(new URL("./echo.process.js", import.meta.url));
+    try {
+      const told = { rate: Number.POSITIVE_INFINITY, ratio: Number.NaN, bytes: new Uint8Array(3) };
+      assert.deepEqual(await child.call("echo", told), told);
+    } finally {
+      await child.close();
+    }
   });
 });
