@@ -106,8 +106,12 @@ export class LineChild implements Contestant {
 export class OwnChild implements Contestant {
   readonly #child: Child;
 
-  constructor(module: URL, nodeFlags: readonly string[] = []) {
-    this.#child = new Child(module, nodeFlags);
+  constructor(
+    module: URL,
+    nodeFlags: readonly string[] = [],
+    variables: Readonly<Record<string, string>> = {},
+  ) {
+    this.#child = new Child(module, nodeFlags, variables);
   }
 
   call<R>(op: string, fields: object = {}): Promise<R> {

@@ -7,9 +7,10 @@ import { nativeBench } from "./paths.ts";
 
 /** Undefined: it is there. Else the reason, as in "not run, because …". */
 type Absence = string | undefined;
-export type RivalSource = "flink" | "npm" | "native";
+export type RivalSource = "flink" | "npm" | "native" | "eatmydata";
 
-const debianPackages = ["librocksdb-dev", "libleveldb-dev"];
+/** Preloaded it makes nothing of syncs, for a comparison with who makes none. */
+export const eatMyData: string = `/usr/lib/${multiarch()}/libeatmydata.so`;
 
 export class Installation {
   readonly #absences = new Map<RivalSource, Promise<Absence>>();
@@ -28,7 +29,13 @@ const installers: Readonly<Record<RivalSource, () => Promise<Absence>>> = {
   flink: installFlink,
   npm: installPackages,
   native: compileNative,
+  eatmydata: installEatMyData,
 };
+
+/** Debian's name of the machine, as its paths have it. */
+function multiarch(): string {
+  return process.arch === "arm64" ? "aarch64-linux-gnu" : "x86_64-linux-gnu";
+}
 
 async function installFlink(): Promise<Absence> {
   const directory = join(nativeBench, "flink");
@@ -55,22 +62,30 @@ async function compileNative(): Promise<Absence> {
   const binary = join(directory, "target", "rival");
   if (isNewer(binary, [directory])) return undefined;
   if (!runs("g++", "--version")) return "there is no g++ on this machine";
-  const missing = await installDebianPackages();
+  const headers = ["/usr/include/rocksdb/db.h", "/usr/include/leveldb/db.h"];
+  const missing = await installDebianPackages(["librocksdb-dev", "libleveldb-dev"], headers);
   if (missing !== undefined) return missing;
   progress("native rivals: g++");
   const failure = await run("make", ["--silent", "-C", directory], directory);
   return failure === undefined ? undefined : `compiling failed: ${failure}`;
 }
 
-async function installDebianPackages(): Promise<Absence> {
-  const headers = ["/usr/include/rocksdb/db.h", "/usr/include/leveldb/db.h"];
-  if (headers.every((path) => existsSync(path))) return undefined;
-  const list = debianPackages.join(" ");
-  if (process.getuid?.() !== 0) return `${list} are not installed, and only root may install them`;
-  if (!runs("apt-get", "--version")) return `${list} are not installed, and there is no apt-get`;
-  progress("native rivals: apt-get install");
+async function installEatMyData(): Promise<Absence> {
+  return installDebianPackages(["eatmydata"], [eatMyData]);
+}
+
+/** `files` are what they install. */
+async function installDebianPackages(
+  packages: readonly string[],
+  files: readonly string[],
+): Promise<Absence> {
+  if (files.every((path) => existsSync(path))) return undefined;
+  const list = packages.join(" ");
+  if (process.getuid?.() !== 0) return `not all of ${list} is installed, which only root may do`;
+  if (!runs("apt-get", "--version")) return `${list} would need apt-get`;
+  progress(`apt-get install ${list}`);
   await run("apt-get", ["update", "-qq"], nativeBench);
-  const failure = await run("apt-get", ["install", "-y", "-qq", ...debianPackages], nativeBench);
+  const failure = await run("apt-get", ["install", "-y", "-qq", ...packages], nativeBench);
   return failure === undefined ? undefined : `apt-get install ${list} failed: ${failure}`;
 }
 

@@ -6,7 +6,7 @@ import { progress } from "../support/command.ts";
 import { percentile, spreadOf } from "../support/statistics.ts";
 import { type Contestant, LineChild, OwnChild } from "./contestant.ts";
 import { flinkCommand } from "./flink.ts";
-import type { Installation } from "./install.ts";
+import { type Installation, eatMyData } from "./install.ts";
 import type { MeasureId } from "./measures.ts";
 import type { RivalReport } from "./rival-report.ts";
 import { type Question, type Rates, bestOf, notRunRow, ratioRow } from "./rows.ts";
@@ -60,6 +60,9 @@ const changelog: JobBackend = {
   heapMegabytes: 2048,
 };
 const heap: JobBackend = { name: "Flink heap, chained", backend: "heap", heapMegabytes: 4096 };
+const varve: JobBackend = { name: "Varve", backend: "varve", heapMegabytes: 0 };
+/** As Flink's files are: what of a checkpoint's duration is the price of durable files. */
+const unsynced: JobBackend = { ...varve, name: "Varve, nothing synced" };
 const managedBytes = 256 * MIB;
 
 interface Outcome {
@@ -97,11 +100,12 @@ export async function measureJobs(
         repetitions: 5,
         warmUpMs: 5000,
         windowMs: 15_000,
-        backends: [rocksdb, changelog, heap],
+        backends: [unsynced, rocksdb, changelog, heap],
       };
   await measurePlan(report, installation, asked, small, join(scratch, "job"));
   if (isQuick) return;
-  const wide = { ...small, valueBytes: 1000, repetitions: 3, backends: [rocksdb, changelog] };
+  const backends = [unsynced, rocksdb, changelog];
+  const wide = { ...small, valueBytes: 1000, repetitions: 3, backends };
   await measurePlan(report, installation, asked, wide, join(scratch, "wide-job"));
 }
 
@@ -116,10 +120,11 @@ async function measurePlan(
   if (absence !== undefined) return printMissing(report, asked, plan, absence);
   const outcomes: Outcome[] = [];
   try {
-    outcomes.push(
-      await open({ name: "Varve", backend: "varve", heapMegabytes: 0 }, plan, directory),
-    );
-    for (const backend of plan.backends) outcomes.push(await open(backend, plan, directory));
+    const noPreload = await installation.absence("eatmydata");
+    for (const backend of [varve, ...plan.backends]) {
+      if (backend === unsynced && noPreload !== undefined) continue;
+      outcomes.push(await open(backend, plan, directory));
+    }
     for (let repetition = 0; repetition < plan.repetitions; repetition++) {
       for (const outcome of outcomes) {
         progress(`job, ${plan.valueBytes} B: ${outcome.name}, ${repetition + 1}`);
@@ -127,6 +132,7 @@ async function measurePlan(
       }
     }
     print(report, asked, plan, outcomes);
+    if (asked.includes("E6")) printUnsynced(report, plan, outcomes, noPreload);
   } catch (error) {
     printMissing(report, asked, plan, error instanceof Error ? error.message : String(error));
   } finally {
@@ -136,12 +142,12 @@ async function measurePlan(
 }
 
 async function open(backend: JobBackend, plan: Plan, directory: string): Promise<Outcome> {
-  const own = join(directory, backend.backend);
+  const own = join(directory, backend.name.replaceAll(/\W+/g, "-"));
   await mkdir(own, { recursive: true });
   const { heapMegabytes } = backend;
   const child =
     backend.backend === "varve"
-      ? new OwnChild(new URL("./job.process.js", import.meta.url))
+      ? new OwnChild(new URL("./job.process.js", import.meta.url), [], variablesOf(backend))
       : new LineChild(flinkCommand({ heapMegabytes, collector: "G1", isPreTouched: false }));
   const assignment: JobAssignment = {
     subject: "job",
@@ -164,6 +170,10 @@ async function open(backend: JobBackend, plan: Plan, directory: string): Promise
     durations: [],
     failed: 0,
   };
+}
+
+function variablesOf(backend: JobBackend): Readonly<Record<string, string>> {
+  return backend === unsynced ? { LD_PRELOAD: eatMyData } : {};
 }
 
 async function runOnce(outcome: Outcome, { warmUpMs, windowMs }: Plan): Promise<void> {
@@ -252,16 +262,45 @@ function print(
   const mine = outcomes[0]!;
   for (const comparison of comparisonsOf(plan)) {
     if (!asked.includes(comparison.id)) continue;
-    const ratesOf = (outcome: Outcome): Rates => ({
-      name: outcome.name,
-      perRepetition: outcome[comparison.series],
-    });
-    const names = comparison.against.map(({ name }) => name);
-    const rivals = outcomes.filter(({ name }) => names.includes(name)).map(ratesOf);
-    const best = bestOf(rivals, comparison.bound === "at least" ? "highest" : "lowest")!;
+    const best = bestRates(rivalsIn(outcomes, comparison), comparison)!;
     const details = Object.fromEntries(outcomes.map((outcome) => [outcome.name, textOf(outcome)]));
-    report.row(ratioRow(questionOf(comparison, plan), ratesOf(mine), best, details));
+    report.row(ratioRow(questionOf(comparison, plan), ratesOf(mine, comparison), best, details));
   }
+}
+
+/** Ours with the durability of Flink's files, which is none, against Flink's better one. */
+function printUnsynced(
+  report: RivalReport,
+  plan: Plan,
+  outcomes: readonly Outcome[],
+  absence: string | undefined,
+): void {
+  if (!plan.backends.includes(unsynced)) return;
+  const mine = outcomes.find(({ name }) => name === unsynced.name);
+  for (const comparison of comparisonsOf(plan)) {
+    if (comparison.id !== "E6" || comparison.against.includes(heap)) continue;
+    const question = { ...questionOf(comparison, plan), asked: null, bound: null };
+    const name = `${question.name}, nothing synced on either side`;
+    const best = bestRates(rivalsIn(outcomes, comparison), comparison)!;
+    if (mine === undefined) {
+      report.row(notRunRow({ ...question, name }, best.name, absence ?? "it was not started"));
+      continue;
+    }
+    report.row(ratioRow({ ...question, name }, ratesOf(mine, comparison), best));
+  }
+}
+
+function rivalsIn(outcomes: readonly Outcome[], { against }: Comparison): Outcome[] {
+  return outcomes.filter(({ name }) => against.some((backend) => backend.name === name));
+}
+
+function ratesOf(outcome: Outcome, { series }: Comparison): Rates {
+  return { name: outcome.name, perRepetition: outcome[series] };
+}
+
+function bestRates(rivals: readonly Outcome[], comparison: Comparison): Rates | undefined {
+  const rates = rivals.map((rival) => ratesOf(rival, comparison));
+  return bestOf(rates, comparison.bound === "at least" ? "highest" : "lowest");
 }
 
 /** All of a contestant's figures, for people. */

@@ -56,7 +56,8 @@ export const unfairness: Readonly<Record<MeasureId, string>> = {
     "To Flink: its rate holds source, mailbox, metrics and the RPC of a cluster in one process; ours a loop around the " +
     "backend, with a source that makes the same strings. Flink's state starts empty in each repetition, as ours. To " +
     "Varve: Flink's changelog does not sync its files, ours are synced; its checkpoint's end to end time includes a " +
-    "coordinator on the same machine, ours its metadata made durable.",
+    'coordinator on the same machine, ours its metadata made durable. Rows with "nothing synced on either side" have ' +
+    "ours with libeatmydata, which makes nothing of syncs.",
   E7:
     "Bytes are those of files seen in the checkpoint directories during the window, at their longest, for both. A file " +
     "that lived for less than the time between two looks is missed, on either side. Varve links SST files where " +
