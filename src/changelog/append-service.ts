@@ -1,7 +1,8 @@
 // What the append thread does with requests, apart from being a thread.
 //   A1. All batches of a group are encoded before anything is written: a failure leaves the segment
 //       whole, or poisoned.
-//   A2. Progress is noted once a batch is written, and a failure at once: somebody may be waiting.
+//   A2. Progress is noted once a batch is written, and a failure at once: somebody may be waiting. What is
+//       synced ahead of a checkpoint is synced after that.
 import type { Environment } from "../api/environment.ts";
 import { assert } from "../common/assert.ts";
 import { loadFrameChecksum } from "../format/frame-checksum.ts";
@@ -46,6 +47,7 @@ export class AppendService {
     try {
       const appended = await this.#append(group);
       for (const [index, { boundary }] of group.tasks.entries()) progress[index]!.note(boundary);
+      if (!group.isSynced) await this.#segments.get(group.segment)!.syncAhead();
       return appended;
     } catch (error) {
       for (const block of progress) block.fail(); // A2

@@ -11,12 +11,16 @@ import { StorageError } from "../errors.ts";
 import { SEGMENT_HEADER_BYTES, encodeSegmentHeader } from "../format/changelog-segment.ts";
 import { concatenate } from "../format/frame-sequence.ts";
 
+/** Written bytes that are synced ahead of a checkpoint, so that it finds less to sync. */
+const SYNCED_AHEAD_BYTES = 4_194_304;
+
 export class SegmentWriter {
   readonly #file: WritableFile | undefined;
   /** Of a segment in memory. */
   #parts: Uint8Array[] = [];
   readonly #hash = createHash("sha256");
   #lengthBytes = SEGMENT_HEADER_BYTES;
+  #unsyncedBytes = 0;
   #isPoisoned = false;
 
   private constructor(file: WritableFile | undefined) {
@@ -58,6 +62,7 @@ export class SegmentWriter {
       for (const piece of pieces) {
         this.#hash.update(piece); // W2
         this.#lengthBytes += piece.length;
+        this.#unsyncedBytes += piece.length;
         if (this.#file === undefined) this.#parts.push(piece.slice());
         else await this.#file.write(piece); //# fail point: segment.piece-written
       }
@@ -66,9 +71,20 @@ export class SegmentWriter {
 
   /** SHA-256 of everything written, which is durable; or, in memory, all of it. */
   async sync(): Promise<{ readonly sha256: string; readonly bytes: Uint8Array | undefined }> {
-    await this.#orPoisoned("sync", async () => this.#file?.syncData()); //# fail point: segment.synced
+    await this.#syncWritten(); //# fail point: segment.synced
     const sha256 = this.#hash.copy().digest("hex");
     return { sha256, bytes: this.#file === undefined ? concatenate(this.#parts) : undefined };
+  }
+
+  /** Syncs what was written if it is much: nobody counts on it yet. */
+  async syncAhead(): Promise<void> {
+    if (this.#unsyncedBytes < SYNCED_AHEAD_BYTES) return;
+    await this.#syncWritten(); //# fail point: segment.synced-ahead
+  }
+
+  async #syncWritten(): Promise<void> {
+    await this.#orPoisoned("sync", async () => this.#file?.syncData());
+    this.#unsyncedBytes = 0;
   }
 
   async #orPoisoned(action: string, work: () => Promise<void>): Promise<void> {

@@ -22,6 +22,7 @@ import { ChunkPool } from "../../../src/memory/chunk-pool.ts";
 import { RowKey } from "../../../src/memory/row-key.ts";
 import { WriteBuffer } from "../../../src/memory/write-buffer.ts";
 import { loadCodec } from "../../../src/workers/codec.ts";
+import { failingFiles } from "../../support/failing-files.ts";
 import { quickDirectory } from "../../support/subjects.ts";
 import { wholeObjects } from "../../support/other-storages.ts";
 
@@ -185,6 +186,25 @@ describe("a log writer", () => {
     const [, synced, beside] = await Promise.all(all);
     assert.deepEqual(await changesIn(synced!.synced), [1, 2, 1]);
     assert.deepEqual(await changesIn(beside!.synced), [1, 2, 1]);
+  });
+
+  test("syncs what is much ahead of a checkpoint, and nothing else", async () => {
+    const files = failingFiles();
+    await openWriter(await InlineAppender.open(files.environment, pool.arena));
+    const rows = new Rows();
+    files.arm("sync", "EIO", 1);
+    const first = await writer.append(rows.cut(2000), false, 64 * MIB);
+    await writer.append(rows.cut(2000), false, 64 * MIB);
+    assert.equal(files.failed, 0, "less than 4 MiB");
+    await assert.rejects(writer.append(rows.cut(1000), false, 64 * MIB), { code: "VARVE_STORAGE" });
+    assert.equal(files.failed, 1);
+    assert.ok(first.segment.isAbandoned, "nothing more is written to it");
+    const next = await writer.append(rows.cut(5000), false, 64 * MIB);
+    assert.notEqual(next.segment.id, first.segment.id);
+    files.arm("sync", "EIO", 1);
+    await writer.append(rows.cut(10), false, 64 * MIB);
+    assert.equal(files.failed, 1, "what was synced does not count again");
+    await assert.rejects(writer.append(rows.cut(1), true, 64 * MIB), { code: "VARVE_STORAGE" });
   });
 
   test("names ever longer beginnings of a segment", async () => {
