@@ -89,7 +89,7 @@ export async function measureJobs(
     ? {
         keys: 50_000,
         valueBytes: 8,
-        repetitions: 3,
+        repetitions: 2,
         warmUpMs: 500,
         windowMs: 1500,
         backends: [changelog],
