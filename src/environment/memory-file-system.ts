@@ -320,11 +320,11 @@ function readable(path: string, file: FileNode): ReadableFile {
   };
 }
 
+const plainPath = /^(?:\/[^/.][^/]*)+$/;
+
 function partsOf(path: string): string[] {
-  return posix
-    .resolve("/", path)
-    .split("/")
-    .filter((part) => part !== "");
+  const resolved = plainPath.test(path) ? path : posix.resolve("/", path);
+  return resolved.split("/").filter((part) => part !== "");
 }
 
 function join(walked: readonly string[], name: string): string {

@@ -19,6 +19,8 @@ const defaultEntry: URL = new URL("./drain.worker.js", import.meta.url);
 
 /** Whoever drains: a thread, or the calling one. */
 export interface Drainer {
+  /** Whether it goes on while the calling thread blocks. */
+  readonly isThread: boolean;
   /** `onPoisoned` hears of a failure after which everything is refused. */
   open(data: DrainThreadData, onPoisoned: (failure: StateBackendError) => void): Promise<void>;
   /** Rejects with a typed error. */
@@ -39,6 +41,7 @@ export function spawnDrainer(environment: Environment, entry?: URL): Promise<Dra
 }
 
 class DrainHere implements Drainer {
+  readonly isThread = false;
   readonly #requests: DrainRequests;
   #onPoisoned: (failure: StateBackendError) => void = () => undefined;
 
@@ -74,6 +77,7 @@ class DrainHere implements Drainer {
 }
 
 export class DrainThread implements Drainer {
+  readonly isThread = true;
   readonly #thread: RequestThread<DrainAnswerMessage>;
   #onPoisoned: (failure: StateBackendError) => void = () => undefined;
 

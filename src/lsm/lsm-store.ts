@@ -143,9 +143,10 @@ export class LsmStore {
 
   /**
    * Blocks this thread until the boundary is drained, a drain failed or `timeoutMs` passed. True if
-   * it is drained. The drain must have been requested.
+   * it is drained. The drain must have been requested. Where this thread drains itself, nothing can be waited for.
    */
   waitDrained(boundary: number, timeoutMs: number): boolean {
+    if (this.#thread?.isThread !== true) return this.#control.drainedBoundary >= boundary;
     const { clock } = this.#environment;
     const startMs = clock.monotonicMs();
     for (;;) {

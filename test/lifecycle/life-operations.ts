@@ -72,3 +72,17 @@ export const storeOperations: Readonly<Record<string, Operation>> = {
   uploadUnknown: (life) => void life.faults.uploads.push("lost"),
   uploadUnknownButDone: (life) => void life.faults.uploads.push("done"),
 };
+
+const IN_A_ROW_MAX = 200;
+
+/** What happens besides in a job that runs for hours. */
+export const longOperations: Readonly<Record<string, Operation>> = {
+  checkpointsInARow: async (life) => {
+    for (let count = 1 + life.choose(IN_A_ROW_MAX); count > 0; count--) {
+      await life.job.makeRoom();
+      life.write();
+      await life.trigger(true);
+      if (life.job.coordinator.signal.aborted) return;
+    }
+  },
+};

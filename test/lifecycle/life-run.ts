@@ -19,7 +19,7 @@ import { auditStorage } from "../support/storage-audit.ts";
 import { TaskJob, modelNameOf } from "../support/task-job.ts";
 import { wholeObjects } from "../support/other-storages.ts";
 import { endOf, never, pause } from "./endings.ts";
-import { operations, storeOperations } from "./life-operations.ts";
+import { longOperations, operations, storeOperations } from "./life-operations.ts";
 import type { ViolationKind } from "./violations.ts";
 import { faultyStorage, type Faults } from "./faulty-storage.ts";
 
@@ -31,6 +31,8 @@ export interface LifeOptions {
   readonly policy?: CheckpointPolicy | "any" | undefined;
   /** An empty directory of its own; "": in memory, with a toy in LevelDB's place. */
   readonly directory: string;
+  /** Whether many checkpoints may come in a row. @defaultValue false */
+  readonly isLong?: boolean;
   /** Called once, half-way: for the proof that what it breaks is noticed. */
   readonly sabotage?: ((life: Life) => Promise<void> | void) | undefined;
 }
@@ -120,7 +122,11 @@ export class Life implements LifeResult {
 
   async run(): Promise<void> {
     await this.open(2);
-    const possible = this.#isSimulated ? { ...operations, ...storeOperations } : operations;
+    const possible = {
+      ...operations,
+      ...(this.#isSimulated ? storeOperations : {}),
+      ...(this.#options.isLong === true ? longOperations : {}),
+    };
     const names = Object.keys(possible);
     while (this.operations < this.#options.operations) {
       const name = names[this.choose(names.length)]!;

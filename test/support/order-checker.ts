@@ -44,6 +44,8 @@ class OrderChecker {
   readonly #inner: FileSystem;
   readonly #roots: readonly string[];
   readonly #tracked = new Map<string, Tracked>();
+  /** Of directories: what was given names there since they were synced last. */
+  readonly #unnamed = new Map<string, Tracked[]>();
   /** Metadata to the files that it names. */
   readonly #named = new Map<string, readonly string[]>();
 
@@ -74,7 +76,16 @@ class OrderChecker {
   created(path: string): void {
     const isAgain = objectPattern.test(path) && this.#tracked.has(path);
     this.#require(!isAgain, `R3: ${path} is written twice`);
-    this.#tracked.set(path, { file: { bytes: 0, syncedBytes: -1 }, isNamed: false });
+    this.#track(path, { bytes: 0, syncedBytes: -1 });
+  }
+
+  #track(path: string, file: Tracked["file"]): void {
+    const tracked = { file, isNamed: false };
+    this.#tracked.set(path, tracked);
+    const directory = posix.dirname(path);
+    const unnamed = this.#unnamed.get(directory);
+    if (unnamed === undefined) this.#unnamed.set(directory, [tracked]);
+    else unnamed.push(tracked);
   }
 
   written(path: string, bytes: number): void {
@@ -94,9 +105,8 @@ class OrderChecker {
   }
 
   directorySynced(path: string): void {
-    for (const [name, known] of this.#tracked) {
-      if (posix.dirname(name) === path) known.isNamed = true;
-    }
+    for (const known of this.#unnamed.get(path) ?? []) known.isNamed = true;
+    this.#unnamed.delete(path);
   }
 
   /** R6, before the table is given it. */
@@ -109,13 +119,13 @@ class OrderChecker {
     const isAgain = objectPattern.test(to) && this.#tracked.has(to);
     this.#require(!isAgain, `R3: ${to} is written twice`);
     const file = this.#tracked.get(from)?.file ?? { bytes: 0, syncedBytes: 0 }; // There before all this.
-    this.#tracked.set(to, { file, isNamed: false });
+    this.#track(to, file);
   }
 
   moved(from: string, to: string): void {
     const known = this.#tracked.get(from);
     this.#tracked.delete(from);
-    if (known !== undefined) this.#tracked.set(to, { file: known.file, isNamed: false });
+    if (known !== undefined) this.#track(to, known.file);
   }
 
   /** R1, before the name is given. The files that it names. */

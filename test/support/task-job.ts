@@ -185,6 +185,13 @@ export class TaskJob {
     this.model.set(key, value);
   }
 
+  /** As before a record: until the write buffers have room. */
+  async makeRoom(): Promise<void> {
+    for (const { backend } of this.tasks) {
+      if (backend.needsDrain) await backend.drained();
+    }
+  }
+
   /** Every key of every task is what the model says, and there is no other. */
   async verify(): Promise<void> {
     const found = new Map<string, string>();

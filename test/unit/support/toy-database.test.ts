@@ -1,10 +1,13 @@
-// Goal: what takes LevelDB's place in simulations does to a directory what LevelDB does.
+// Goal: what takes LevelDB's place in simulations does to a directory what LevelDB does, and a backend over it
+// does not block for what its own thread would have to do.
 // Method: random batches and flushes beside a Map; LevelDB itself opens what was made, and reads the same.
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, test } from "vitest";
+import { memoryEnvironment } from "../../../src/environment/memory-environment.ts";
 import { nodeEnvironment } from "../../../src/environment/node-environment.ts";
 import { seededRandom } from "../../../src/environment/seeded-random.ts";
+import { MIB, fileSystemStorage, openKeyedStateBackend, utf8 } from "../../../src/index.ts";
 import { openLevelDatabase } from "../../../src/lsm/level-database.ts";
 import { ManifestFollower } from "../../../src/lsm/manifest-follower.ts";
 import { smallLsm } from "../lsm/fixture.ts";
@@ -61,6 +64,41 @@ describe("the toy in LevelDB's place", () => {
       );
       await real.close();
     }
+  });
+
+  test("lets a full write buffer refuse a record at once: nothing drains it meanwhile", async () => {
+    const environment = memoryEnvironment();
+    const { fileSystem } = environment;
+    const backend = await openKeyedStateBackend({
+      backend: "lsm",
+      workingDirectory: "/job/work",
+      checkpointStorage: fileSystemStorage("/job/checkpoints", {}, environment),
+      restore: "latest-or-new",
+      memoryBudgetBytes: 16 * MIB,
+      environment: { ...environment, openDatabase: toyDatabases(fileSystem) },
+    });
+    const text = backend.valueState({ name: "text", value: utf8 });
+    let written = 0;
+    const writeAll = (): void => {
+      for (;;) {
+        backend.withKey(written, () => text.update("x".repeat(10_000)));
+        written++;
+      }
+    };
+    assert.throws(writeAll, { code: "VARVE_BACK_PRESSURE" });
+    const before = written;
+    await backend.drained();
+    backend.withKey(written, () => text.update("repeated"));
+    assert.ok(before > 100, `${before} records fitted`);
+    assert.equal(
+      backend.withKey(before, () => text.value()),
+      "repeated",
+    );
+    assert.equal(
+      backend.withKey(before - 1, () => text.value()?.length),
+      10_000,
+    );
+    await backend.close();
   });
 });
 
