@@ -7,6 +7,7 @@ import { fileName } from "../checkpoint/layout.ts";
 import type { LocalFiles } from "../checkpoint/local-files.ts";
 import { LogReader, type OpenedLog } from "../checkpoint/log-reader.ts";
 import { TaskProgress } from "../checkpoint/task-progress.ts";
+import { makeDirectory } from "../environment/typed-error.ts";
 import type { BackendStatus } from "./backend-status.ts";
 import { resolveChangelogOptions } from "./changelog-options.ts";
 import { ChangelogTier, type RestoredLog } from "./changelog-tier.ts";
@@ -91,7 +92,7 @@ export async function openLogs(
     let reader = readers.get(storage.description);
     if (reader === undefined) {
       const own = join(directory, `log-${readers.size}`);
-      await environment.fileSystem.makeDirectory(own);
+      await makeDirectory(environment.fileSystem, own);
       const atHand = isOwnStorage ? local : undefined;
       reader = new LogReader({ storage, pool, environment, directory: own, local: atHand });
       readers.set(storage.description, reader);

@@ -1,6 +1,6 @@
 // Opens the lower half of an LSM backend: database, drains, changelog; restores into them.
 import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
-import { removeDirectory } from "../environment/typed-error.ts";
+import { makeDirectory, removeDirectory } from "../environment/typed-error.ts";
 import type { LocalFiles } from "../checkpoint/local-files.ts";
 import { LsmStore } from "../lsm/lsm-store.ts";
 import { TableMapping } from "../lsm/table-mapping.ts";
@@ -199,9 +199,9 @@ class LsmAssembly {
     const parts = source?.parts.filter(({ handle }) => handle.log !== undefined) ?? [];
     if (parts.length === 0) return Promise.resolve([]);
     const directory = directories.newPath("fetch");
-    const opened = host.environment.fileSystem
-      .makeDirectory(directory)
-      .then(() => openLogs(parts, options, host, local, directory));
+    const opened = makeDirectory(host.environment.fileSystem, directory).then(() =>
+      openLogs(parts, options, host, local, directory),
+    );
     undo.add(async () => {
       await opened.catch(() => undefined); // Told by the opening.
       await removeDirectory(host.environment.fileSystem, directory);

@@ -54,13 +54,15 @@ export interface LogState {
 
 type State =
   | { readonly kind: "idle" }
-  | { readonly kind: "running"; readonly stop: AbortController; readonly done: Promise<void> }
+  | { readonly kind: "running"; readonly stop: AbortController }
   | { readonly kind: "made"; readonly made: MadeBase }
   | { readonly kind: "taken"; readonly made: MadeBase };
 
 export class Materialization {
   readonly #options: MaterializationOptions;
   #state: State = { kind: "idle" };
+  /** Never rejects; of what was cancelled too, but not of what still waits for its turn (M1). */
+  #work: Promise<void> = Promise.resolve();
   readonly #backOff: BackOff;
   #sinceMs: number;
   /** Of the interval, so that tasks that began together do not materialize together. */
@@ -122,10 +124,15 @@ export class Materialization {
   #begin(trigger: MaterializationTrace["trigger"]): void {
     const stop = new AbortController();
     const trace: MaterializationTrace = { trigger };
-    const done = materializationTracing
-      .tracePromise(() => this.#options.exclusive(() => this.#make(stop, trace)), trace)
+    this.#state = { kind: "running", stop };
+    const turn = (): Promise<void> => {
+      const work = this.#make(stop, trace);
+      this.#work = Promise.allSettled([this.#work, work]).then(() => undefined);
+      return work;
+    };
+    materializationTracing
+      .tracePromise(() => this.#options.exclusive(turn), trace)
       .catch(() => this.#failedOnce(stop));
-    this.#state = { kind: "running", stop, done };
   }
 
   async #make(stop: AbortController, trace: MaterializationTrace): Promise<void> {
@@ -197,8 +204,8 @@ export class Materialization {
     this.#jitter = 0.9 + (0.2 * byte!) / 255;
   }
 
-  /** Resolves when nothing is under way. */
+  /** Resolves when nothing is under way, of what was cancelled too. */
   async settled(): Promise<void> {
-    if (this.#state.kind === "running") await this.#state.done;
+    await this.#work;
   }
 }

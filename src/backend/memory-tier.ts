@@ -4,7 +4,7 @@
 //       chunk is taken back into the active generation: rows are again updated in place.
 //   M2. Dumps run one after the other, in the order of the cuts.
 import { join } from "node:path";
-import { removeDirectory } from "../environment/typed-error.ts";
+import { makeDirectory, removeDirectory } from "../environment/typed-error.ts";
 import type { Environment } from "../api/environment.ts";
 import type {
   KeyGroupRange,
@@ -123,7 +123,7 @@ export class MemoryTier implements Tier {
     let isReading = true;
     try {
       await raceAbort(before, signal); // M2
-      await environment.fileSystem.makeDirectory(directory);
+      await makeDirectory(environment.fileSystem, directory);
       const request = {
         arena: buffer.pool.arena,
         chunks: extents,

@@ -1,7 +1,7 @@
 // Directories in a working directory, each under a new name.
 import { join } from "node:path";
 import type { Environment } from "../api/environment.ts";
-import { typedFileError, removeDirectory } from "../environment/typed-error.ts";
+import { makeDirectory, removeDirectory } from "../environment/typed-error.ts";
 import { toHex } from "../format/hex.ts";
 
 export class ScratchDirectories {
@@ -21,9 +21,7 @@ export class ScratchDirectories {
   /** A new directory for fetched files; the caller removes it. */
   async makeFetch(): Promise<string> {
     const directory = this.newPath("fetch");
-    await this.#environment.fileSystem.makeDirectory(directory).catch((cause: unknown) => {
-      throw typedFileError(`create ${directory}`, cause);
-    });
+    await makeDirectory(this.#environment.fileSystem, directory);
     return directory;
   }
 

@@ -20,6 +20,8 @@ export interface AppendGroup {
   readonly segment: number;
   readonly tasks: readonly AppendTask[];
   readonly isSynced: boolean;
+  /** Where it need not be synced: so many unsynced bytes are all the same. */
+  readonly syncAheadBytes: number;
 }
 
 export interface AppendedTask {

@@ -47,7 +47,8 @@ export class AppendService {
     try {
       const appended = await this.#append(group);
       for (const [index, { boundary }] of group.tasks.entries()) progress[index]!.note(boundary);
-      if (!group.isSynced) await this.#segments.get(group.segment)!.syncAhead();
+      const { syncAheadBytes } = group;
+      if (!group.isSynced) await this.#segments.get(group.segment)!.syncAhead(syncAheadBytes);
       return appended;
     } catch (error) {
       for (const block of progress) block.fail(); // A2

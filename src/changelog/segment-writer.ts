@@ -11,9 +11,6 @@ import { StorageError } from "../errors.ts";
 import { SEGMENT_HEADER_BYTES, encodeSegmentHeader } from "../format/changelog-segment.ts";
 import { concatenate } from "../format/frame-sequence.ts";
 
-/** Written bytes that are synced ahead of a checkpoint, so that it finds less to sync. */
-const SYNCED_AHEAD_BYTES = 4_194_304;
-
 export class SegmentWriter {
   readonly #file: WritableFile | undefined;
   /** Of a segment in memory. */
@@ -76,9 +73,9 @@ export class SegmentWriter {
     return { sha256, bytes: this.#file === undefined ? concatenate(this.#parts) : undefined };
   }
 
-  /** Syncs what was written if it is much: nobody counts on it yet. */
-  async syncAhead(): Promise<void> {
-    if (this.#unsyncedBytes < SYNCED_AHEAD_BYTES) return;
+  /** Syncs what was written if that is so many bytes: nobody counts on it yet. */
+  async syncAhead(bytesMin: number): Promise<void> {
+    if (this.#unsyncedBytes < bytesMin) return;
     await this.#syncWritten(); //# fail point: segment.synced-ahead
   }
 

@@ -27,6 +27,15 @@ export function typedFileError(action: string, cause: unknown): StateBackendErro
   return new StorageError(message, { cause, retriable: isPassing(cause) });
 }
 
+/** Makes a directory, with those above it. What fails is an error of this library. */
+export async function makeDirectory(fileSystem: FileSystem, path: string): Promise<void> {
+  try {
+    await fileSystem.makeDirectory(path);
+  } catch (cause) {
+    throw typedFileError(`create ${path}`, cause);
+  }
+}
+
 /** Removes a directory and everything in it. What fails is an error of this library. */
 export async function removeDirectory(fileSystem: FileSystem, path: string): Promise<void> {
   try {

@@ -5,6 +5,7 @@
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { FileSystem } from "../api/environment.ts";
+import { typedFileError } from "../environment/typed-error.ts";
 import { InvalidArgumentError } from "../errors.ts";
 
 /** One request in, one result out, per kind; `id` ties an answer to its request. */
@@ -124,7 +125,10 @@ function flags(): { readonly execArgv?: string[] } {
 /** Throws InvalidArgumentError if a bundler has left out the file that a thread begins with. */
 export async function requireWorkerFile(fileSystem: FileSystem, entry: URL): Promise<void> {
   const path = fileURLToPath(entry);
-  if ((await fileSystem.stat(path)) !== undefined) return;
+  const stat = await fileSystem.stat(path).catch((cause: unknown) => {
+    throw typedFileError(`find the worker file ${path}`, cause);
+  });
+  if (stat !== undefined) return;
   throw new InvalidArgumentError(
     `the worker file ${path} does not exist: a bundler left it behind; mark "varve" as external`,
   );

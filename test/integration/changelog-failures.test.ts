@@ -23,6 +23,8 @@ import {
   write,
 } from "../support/changelog-backends.ts";
 import { failingFiles } from "../support/failing-files.ts";
+import { storageWith } from "../support/other-storages.ts";
+import { auditStorage } from "../support/storage-audit.ts";
 
 describe("a failure of the log", () => {
   const failures = [
@@ -201,6 +203,44 @@ describe("a checkpoint that is given up", () => {
     const list = Array.from({ length: 10 }, (_, index) => [index + 2, -(index + 2)]).flat();
     assert.deepEqual(read(again, 1), [-11, [1, ...list]]);
     assert.deepEqual(read(again, 70)[0], 11);
+  });
+});
+
+describe("a base that is being made", () => {
+  test("is given up by closing, which ends when nothing is uploaded any more, and leaves nothing of it", async () => {
+    const whole = fileSystemStorage(join(root, "checkpoints"));
+    let uploading = (): void => undefined;
+    let release = (): void => undefined;
+    let isHeld = false;
+    const begun = new Promise<void>((resolve) => (uploading = resolve));
+    const released = new Promise<void>((resolve) => (release = resolve));
+    const checkpointStorage = storageWith(whole, {
+      putFile: async (name, path) => {
+        if (isHeld) {
+          uploading();
+          await released; // As a client would that takes no signal.
+        }
+        await whole.putFile(name, path);
+      },
+    });
+    const small = { segmentBytes: 65_536, materializationLogBytes: 65_536 };
+    const backend = await open({ checkpointStorage, retainedCheckpoints: 1 }, small);
+    write(backend, 1, 0, 2000);
+    await backend.checkpoint();
+    isHeld = true;
+    for (let value = 2; backend.stats().changelog?.isMaterializing !== true; value++) {
+      write(backend, value, 0, 2000);
+      await backend.checkpoint();
+    }
+    await begun;
+    let isClosed = false;
+    const closing = close(backend).then(() => (isClosed = true));
+    for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.equal(isClosed, false);
+    release();
+    await closing;
+    const { missing, unreferenced } = await auditStorage(whole);
+    assert.deepEqual([missing, unreferenced], [[], []]);
   });
 });
 

@@ -1,11 +1,15 @@
 // The records of a job with state of every kind, and what they leave: the same in every run of a seed.
 import assert from "node:assert/strict";
+import { seededRandom } from "../../../src/environment/seeded-random.ts";
 import { f64, i64, struct, utf8 } from "../../../src/index.ts";
 import type { KeyedStateBackend } from "../../../src/index.ts";
 
 const KEYS = 48;
 const MAP_ENTRIES = 300;
 const WINDOWS = 3;
+const LARGE_EVERY = 10;
+const LARGE_CHARACTERS = 100_000;
+const NOISE_CHARACTERS = 2_000_000;
 
 export interface JobRecord {
   readonly key: string;
@@ -43,7 +47,7 @@ export class Model {
     const row = this.rows.get(key) ?? new Row();
     this.rows.set(key, row);
     row.total++;
-    if (kind < 4) row.text = textOf(offset, random);
+    if (kind < 4) row.text = textOf(seed, offset, random);
     else if (kind === 4) row.text = undefined;
     else if (kind < 8) row.list.push(offset);
     else if (kind === 8) row.list = [];
@@ -67,8 +71,22 @@ export function modelOf(seed: number, offset: number): Model {
   return model;
 }
 
-function textOf(offset: number, random: number): string {
+/** In every tenth job texts are large: much of what a checkpoint changes is in a changelog before it. */
+function textOf(seed: number, offset: number, random: number): string {
+  if (seed % LARGE_EVERY === 3) return `${offset}:${largeText(random)}`;
   return `${offset}:${random.toString(36).repeat(random % 40 === 0 ? 700 : random % 30)}`;
+}
+
+let noise = "";
+
+/** Nothing that could be compressed. */
+function largeText(random: number): string {
+  if (noise === "") {
+    const next = seededRandom(1);
+    while (noise.length < NOISE_CHARACTERS) noise += next().toString(36).slice(2);
+  }
+  const start = random % (NOISE_CHARACTERS - LARGE_CHARACTERS);
+  return noise.slice(start, start + LARGE_CHARACTERS);
 }
 
 interface Mean {
@@ -121,7 +139,7 @@ export class JobStates {
     return this.#backend.withKey(key, () => {
       const count = (total.value() ?? 0) + 1;
       total.update(count);
-      if (kind < 4) text.update(textOf(offset, random));
+      if (kind < 4) text.update(textOf(seed, offset, random));
       else if (kind === 4) text.clear();
       else if (kind < 8) list.add(offset);
       else if (kind === 8) list.clear();

@@ -1,11 +1,12 @@
 // Goal: a full disk under the working directory poisons, one under the checkpoints aborts that
-// checkpoint only, and nothing that was durable is lost.
-// Method: real small file systems, which only root may mount.
+// checkpoint only, and nothing that was durable is lost; every error is one of this library.
+// Method: real small file systems, which only root may mount, and an environment that fails at one call.
 import assert from "node:assert/strict";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "vitest";
-import { MIB, fileSystemStorage, utf8 } from "../../../src/index.ts";
+import { MIB, StateBackendError, fileSystemStorage, utf8 } from "../../../src/index.ts";
+import { nodeEnvironment } from "../../../src/testing/index.ts";
 import { mountSmall, writeNoise } from "./disks.ts";
 import { Workplace, codeOf, readOne, writeAll } from "./fixture.ts";
 
@@ -68,4 +69,56 @@ test("a disk that is full while checkpointing aborts that checkpoint only", asyn
   const restored = await place.open({ restore: "latest", checkpointStorage: storage });
   assert.deepEqual([readOne(restored, 0), readOne(restored, 99)], [3, 2]);
   assert.equal(restored.restored?.metadata, "fits again");
+});
+
+test("whichever directory cannot be made, the error is one of this library, and the job goes on", async () => {
+  const place = new Workplace();
+  let made = 0;
+  let failing = Infinity;
+  const node = nodeEnvironment();
+  const fileSystem = new Proxy(node.fileSystem, {
+    get(target, name) {
+      if (name === "makeDirectory") {
+        return async (path: string) => {
+          if (made++ === failing) {
+            throw Object.assign(new Error(`ENOSPC: mkdir ${path}`), { code: "ENOSPC" });
+          }
+          await target.makeDirectory(path);
+        };
+      }
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+  const environment = { ...node, fileSystem };
+  let written = 0;
+  let savepoints = 0;
+  const live = async (): Promise<void> => {
+    const checkpointStorage = fileSystemStorage(place.checkpoints, {}, environment);
+    const options = { policy: "changelog" as const, checkpointStorage, environment };
+    const backend = await place.open(options);
+    try {
+      for (let lap = 0; lap < 2; lap++) {
+        writeAll(backend, 100, ++written);
+        await backend.checkpoint(written);
+      }
+      await backend.savepoint(join(place.root, `save-${++savepoints}`));
+    } finally {
+      await backend.close();
+    }
+  };
+  await live();
+  let isReached = true;
+  let refusals = 0;
+  for (failing = 0; isReached; failing++) {
+    made = 0;
+    await live().catch((error: unknown) => {
+      refusals++;
+      assert.ok(error instanceof StateBackendError, `${failing}: ${String(error)}`);
+    });
+    isReached = made > failing;
+  }
+  assert.ok(refusals >= 5, `${refusals} of ${failing} were refused`);
+  const restored = await place.open({ restore: "latest", policy: "changelog" });
+  assert.deepEqual([restored.restored?.metadata, readOne(restored, 99)], [written, written]);
 });

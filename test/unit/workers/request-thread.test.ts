@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { describe, test } from "vitest";
 import { InvalidArgumentError, StorageError } from "../../../src/errors.ts";
+import { memoryEnvironment } from "../../../src/environment/memory-environment.ts";
 import { nodeEnvironment } from "../../../src/environment/node-environment.ts";
 import {
   type AnswerMessage,
@@ -97,5 +98,14 @@ describe("a thread that answers requests", () => {
       requireWorkerFile(nodeEnvironment().fileSystem, entry),
       InvalidArgumentError,
     );
+  });
+
+  test("tells in an error of its own that its file cannot be looked for", async () => {
+    const entry = new URL("./no-such.worker.js", import.meta.url);
+    const { fileSystem } = memoryEnvironment();
+    fileSystem.stat = async () => {
+      throw Object.assign(new Error("EACCES: stat"), { code: "EACCES" });
+    };
+    await assert.rejects(requireWorkerFile(fileSystem, entry), StorageError);
   });
 });
