@@ -166,7 +166,7 @@ export class DrainController {
     if (failure !== undefined) throw this.#status.poison(failure);
     if (!isDrained) {
       throw new BackPressureError(
-        `the write buffer is full and the disk did not keep up for ${HARD_STOP_MS / 1000} s: await backend.drained(), then repeat the record`,
+        `the write buffer is full, and waiting for the disk (at most ${HARD_STOP_MS / 1000} s) made no room: await backend.drained(), then repeat the record`,
       );
     }
     this.poll();

@@ -320,6 +320,7 @@ function readable(path: string, file: FileNode): ReadableFile {
   };
 }
 
+/** Absolute, with nothing to resolve. */
 const plainPath = /^(?:\/[^/.][^/]*)+$/;
 
 function partsOf(path: string): string[] {
