@@ -127,7 +127,7 @@ export class Materialization {
     this.#state = { kind: "running", stop };
     const turn = (): Promise<void> => {
       const work = this.#make(stop, trace);
-      this.#work = Promise.allSettled([this.#work, work]).then(() => undefined);
+      this.#work = work.catch(() => undefined); // What was made before it has ended (M1).
       return work;
     };
     materializationTracing

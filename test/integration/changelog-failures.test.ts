@@ -9,7 +9,7 @@ import {
   openStateHost,
   utf8,
 } from "../../src/index.ts";
-import type { Environment, KeyedStateBackend } from "../../src/index.ts";
+import type { Environment, KeyedStateBackend, KeyedStateBackendOptions } from "../../src/index.ts";
 import {
   close,
   isAborted,
@@ -23,7 +23,7 @@ import {
   write,
 } from "../support/changelog-backends.ts";
 import { failingFiles } from "../support/failing-files.ts";
-import { storageWith } from "../support/other-storages.ts";
+import { stoppableStorage, storageWith } from "../support/other-storages.ts";
 import { auditStorage } from "../support/storage-audit.ts";
 
 describe("a failure of the log", () => {
@@ -207,40 +207,57 @@ describe("a checkpoint that is given up", () => {
 });
 
 describe("a base that is being made", () => {
-  test("is given up by closing, which ends when nothing is uploaded any more, and leaves nothing of it", async () => {
-    const whole = fileSystemStorage(join(root, "checkpoints"));
-    let uploading = (): void => undefined;
-    let release = (): void => undefined;
-    let isHeld = false;
-    const begun = new Promise<void>((resolve) => (uploading = resolve));
-    const released = new Promise<void>((resolve) => (release = resolve));
-    const checkpointStorage = storageWith(whole, {
-      putFile: async (name, path) => {
-        if (isHeld) {
-          uploading();
-          await released; // As a client would that takes no signal.
-        }
-        await whole.putFile(name, path);
-      },
-    });
-    const small = { segmentBytes: 65_536, materializationLogBytes: 65_536 };
-    const backend = await open({ checkpointStorage, retainedCheckpoints: 1 }, small);
-    write(backend, 1, 0, 2000);
-    await backend.checkpoint();
-    isHeld = true;
+  const small = { segmentBytes: 65_536, materializationLogBytes: 65_536 };
+
+  /** Until a base is due. */
+  async function grow(backend: KeyedStateBackend): Promise<void> {
     for (let value = 2; backend.stats().changelog?.isMaterializing !== true; value++) {
       write(backend, value, 0, 2000);
       await backend.checkpoint();
     }
-    await begun;
+  }
+
+  /** With a base whose upload stands still. */
+  async function held(options: Partial<KeyedStateBackendOptions> = {}) {
+    let isStopped = false;
+    const { storage, atGate, release } = stoppableStorage(join(root, "held"), () => isStopped);
+    // As a client that takes no signal.
+    const putFile = (name: string, path: string) => storage.putFile(name, path);
+    const checkpointStorage = storageWith(storage, { putFile });
+    const workingDirectory = join(root, "held-work");
+    const backend = await open({ ...options, workingDirectory, checkpointStorage }, small);
+    write(backend, 1, 0, 2000);
+    await backend.checkpoint();
+    isStopped = true;
+    await grow(backend);
+    await atGate;
+    return { backend, storage, release };
+  }
+
+  test("is given up by closing, which ends when nothing is uploaded any more, and leaves nothing of it", async () => {
+    const { backend, storage, release } = await held();
     let isClosed = false;
     const closing = close(backend).then(() => (isClosed = true));
     for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
     assert.equal(isClosed, false);
     release();
     await closing;
-    const { missing, unreferenced } = await auditStorage(whole);
+    const { missing, unreferenced } = await auditStorage(storage);
     assert.deepEqual([missing, unreferenced], [[], []]);
+  });
+
+  test("holds up nobody who closes while it waits for that of another backend", async () => {
+    const host = await openStateHost({ memoryBudgetBytes: 64 * MIB });
+    const { backend, release } = await held({ host, memoryBudgetBytes: undefined });
+    const waiting = await open({ host, memoryBudgetBytes: undefined }, small);
+    write(waiting, 1, 0, 2000);
+    await waiting.checkpoint();
+    await grow(waiting);
+    await close(waiting);
+    assert.equal(backend.stats().changelog?.isMaterializing, true);
+    release();
+    await close(backend);
+    await host.close();
   });
 });
 

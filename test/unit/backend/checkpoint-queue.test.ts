@@ -5,7 +5,8 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { describe, test } from "vitest";
 import { CUTS_UNDER_WAY_MAX } from "../../../src/backend/checkpointing.ts";
-import { Workplace, readOne, stoppableStorage, writeAll } from "./fixture.ts";
+import { stoppableStorage } from "../../support/other-storages.ts";
+import { Workplace, readOne, writeAll } from "./fixture.ts";
 
 const refused = { code: "VARVE_BACK_PRESSURE", retriable: true };
 

@@ -10,7 +10,6 @@ import type {
   KeyedStateBackendOptions,
   ValueStateDescriptor,
 } from "../../../src/index.ts";
-import { storageWith } from "../../support/other-storages.ts";
 
 export const total: ValueStateDescriptor<number> = { name: "total", value: f64 };
 
@@ -60,35 +59,4 @@ export function readOne(backend: KeyedStateBackend, key: number): number | undef
 
 export function codeOf(error: unknown): string | undefined {
   return (error as { readonly code?: string } | undefined)?.code;
-}
-
-export interface StoppableStorage {
-  readonly storage: CheckpointStorage;
-  /** Resolves when an upload stands still. */
-  readonly atGate: Promise<void>;
-  readonly release: () => void;
-}
-
-/** A storage whose uploads stand still until `release` is called. */
-export function stoppableStorage(root: string): StoppableStorage {
-  const inner = fileSystemStorage(root);
-  let release = (): void => undefined;
-  let reached = (): void => undefined;
-  const gate = new Promise<void>((resolve) => (release = resolve));
-  const atGate = new Promise<void>((resolve) => (reached = resolve));
-  const stop = async (): Promise<void> => {
-    reached();
-    await gate;
-  };
-  const storage = storageWith(inner, {
-    putFile: async (...call) => {
-      await stop();
-      await inner.putFile(...call);
-    },
-    putBytes: async (...call) => {
-      await stop();
-      await inner.putBytes(...call);
-    },
-  });
-  return { storage, atGate, release: () => release() };
 }

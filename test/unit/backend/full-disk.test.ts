@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { test } from "vitest";
 import { MIB, StateBackendError, fileSystemStorage, utf8 } from "../../../src/index.ts";
 import { nodeEnvironment } from "../../../src/testing/index.ts";
+import { environmentWith } from "../../support/other-environments.ts";
 import { mountSmall, writeNoise } from "./disks.ts";
 import { Workplace, codeOf, readOne, writeAll } from "./fixture.ts";
 
@@ -76,21 +77,14 @@ test("whichever directory cannot be made, the error is one of this library, and 
   let made = 0;
   let failing = Infinity;
   const node = nodeEnvironment();
-  const fileSystem = new Proxy(node.fileSystem, {
-    get(target, name) {
-      if (name === "makeDirectory") {
-        return async (path: string) => {
-          if (made++ === failing) {
-            throw Object.assign(new Error(`ENOSPC: mkdir ${path}`), { code: "ENOSPC" });
-          }
-          await target.makeDirectory(path);
-        };
+  const environment = environmentWith(node, {
+    makeDirectory: async (path) => {
+      if (made++ === failing) {
+        throw Object.assign(new Error(`ENOSPC: mkdir ${path}`), { code: "ENOSPC" });
       }
-      const value: unknown = Reflect.get(target, name);
-      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+      await node.fileSystem.makeDirectory(path);
     },
   });
-  const environment = { ...node, fileSystem };
   let written = 0;
   let savepoints = 0;
   const live = async (): Promise<void> => {

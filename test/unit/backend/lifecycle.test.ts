@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { describe, test } from "vitest";
-import { type FileSystem, fileSystemStorage } from "../../../src/index.ts";
+import { fileSystemStorage } from "../../../src/index.ts";
 import { nodeEnvironment } from "../../../src/testing/index.ts";
-import { Workplace, codeOf, readOne, stoppableStorage, total, writeAll } from "./fixture.ts";
+import { environmentWith } from "../../support/other-environments.ts";
+import { stoppableStorage } from "../../support/other-storages.ts";
+import { Workplace, codeOf, readOne, total, writeAll } from "./fixture.ts";
 
 describe("closing during a checkpoint", () => {
   for (const backendKind of ["lsm", "memory"] as const) {
@@ -42,18 +44,12 @@ describe("closing", () => {
     const place = new Workplace();
     const node = nodeEnvironment();
     let isBroken = false;
-    const fileSystem = new Proxy(node.fileSystem, {
-      get(target, name: keyof FileSystem) {
-        const value: unknown = target[name];
-        if (typeof value !== "function") return value;
-        if (name !== "removeTree") return (value as () => unknown).bind(target);
-        return async (path: string) => {
-          if (isBroken) throw Object.assign(new Error("EACCES: rmdir"), { code: "EACCES" });
-          await target.removeTree(path);
-        };
+    const environment = environmentWith(node, {
+      removeTree: async (path) => {
+        if (isBroken) throw Object.assign(new Error("EACCES: rmdir"), { code: "EACCES" });
+        await node.fileSystem.removeTree(path);
       },
     });
-    const environment = { ...node, fileSystem };
     const checkpointStorage = fileSystemStorage(place.checkpoints, {}, environment);
     const backend = await place.open({ environment, checkpointStorage });
     writeAll(backend, 10, 1);

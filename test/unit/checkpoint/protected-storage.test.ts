@@ -17,6 +17,7 @@ import {
   utf8,
 } from "../../../src/index.ts";
 import { memoryEnvironment } from "../../../src/testing/index.ts";
+import { environmentWith } from "../../support/other-environments.ts";
 import { storageWith } from "../../support/other-storages.ts";
 import { storageContract } from "../../support/storage-contract.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
@@ -255,22 +256,14 @@ describe("an encrypted object of several chunks", () => {
 
   test("of a file that becomes shorter while it is stored is refused", async () => {
     const { environment, fileSystem, inner } = await encryptedInMemory(2 * chunk);
-    const shrinking = new Proxy(fileSystem, {
-      get(target, name) {
-        const value: unknown = Reflect.get(target, name);
-        if (name !== "open") return typeof value === "function" ? value.bind(target) : value;
-        return async (path: string) => {
-          const file = await target.open(path);
-          const read = async (offset: number) => file.read(offset, 100);
-          return { path, sizeBytes: file.sizeBytes, read, close: () => file.close() };
-        };
+    const shrinking = environmentWith(environment, {
+      open: async (path) => {
+        const file = await fileSystem.open(path);
+        const read = async (offset: number) => file.read(offset, 100);
+        return { path, sizeBytes: file.sizeBytes, read, close: () => file.close() };
       },
     });
-    const storage = protectedStorage(
-      inner,
-      { mode: "encrypt", keys: [key] },
-      { ...environment, fileSystem: shrinking },
-    );
+    const storage = protectedStorage(inner, { mode: "encrypt", keys: [key] }, shrinking);
     await assert.rejects(storage.putFile("files/a", "/local/file"), {
       code: "VARVE_STORAGE",
       message: /became shorter/u,

@@ -25,6 +25,7 @@ import { captureFiles } from "../../../src/lsm/capture.ts";
 import type { CapturedSet } from "../../../src/lsm/capture.ts";
 import { ManifestFollower } from "../../../src/lsm/manifest-follower.ts";
 import { buildDirectory } from "../../../src/lsm/restore-directory.ts";
+import { environmentWith } from "../../support/other-environments.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 import {
   TestStore,
@@ -71,18 +72,6 @@ async function assertRestores(
   await t.store.close();
 }
 
-/** The real outside, with some file operations replaced. */
-function seamWith(changes: Partial<FileSystem>): Environment {
-  const fileSystem = new Proxy(environment.fileSystem, {
-    get(target, name) {
-      const key = name as keyof FileSystem;
-      const value: unknown = changes[key] ?? target[key];
-      return typeof value === "function" ? (value.bind(target) as unknown) : value;
-    },
-  });
-  return { ...environment, fileSystem };
-}
-
 function refusing(code: string): Partial<FileSystem> {
   return { link: (_from, to) => Promise.reject(systemError(code, "link", to)) };
 }
@@ -103,7 +92,7 @@ describe("table files that cannot be linked", () => {
     test(`are copied at capture and restore: ${code}`, async () => {
       await withFolder(async (folder) => {
         const model = await makeDatabase(join(folder, "db"));
-        const seam = seamWith(refusing(code));
+        const seam = environmentWith(environment, refusing(code));
         const set = await capture(seam, join(folder, "db"), join(folder, "capture"));
         assert.equal(set.linkedFiles, 0);
         assert.equal(set.copiedFiles, set.files.length);
@@ -123,7 +112,7 @@ describe("table files that cannot be linked", () => {
     await withFolder(async (folder) => {
       await makeDatabase(join(folder, "db"));
       const target = join(folder, "capture");
-      const seam = seamWith(refusing("EIO"));
+      const seam = environmentWith(environment, refusing("EIO"));
       await assert.rejects(capture(seam, join(folder, "db"), target), { code: "EIO" });
       assert.equal(existsSync(target), false);
     });
@@ -141,7 +130,7 @@ describe("table files that cannot be linked", () => {
           throw systemError("ENOSPC", "copyfile", path);
         },
       };
-      const seam = seamWith(full);
+      const seam = environmentWith(environment, full);
       const target = join(folder, "capture");
       await assert.rejects(capture(seam, join(folder, "db"), target), { code: "ENOSPC" });
       assert.equal(existsSync(target), false);

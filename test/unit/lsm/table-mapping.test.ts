@@ -4,6 +4,7 @@ import { test } from "vitest";
 import { nodeEnvironment } from "../../../src/environment/node-environment.ts";
 import { memoryEnvironment } from "../../../src/environment/memory-environment.ts";
 import { TableMapping } from "../../../src/lsm/table-mapping.ts";
+import { environmentWith } from "../../support/other-environments.ts";
 
 test("closing waits for the end of mapping that is under way, also where that fails", async () => {
   const { fileSystem } = memoryEnvironment();
@@ -11,16 +12,10 @@ test("closing waits for the end of mapping that is under way, also where that fa
   const held = new Promise<void>((_, reject) => {
     fail = () => reject(Object.assign(new Error("full"), { code: "ENOSPC" }));
   });
-  const environment = {
-    ...nodeEnvironment(),
-    fileSystem: new Proxy(fileSystem, {
-      get(target, name) {
-        if (name === "makeDirectory") return () => held;
-        const value: unknown = Reflect.get(target, name);
-        return typeof value === "function" ? (value.bind(target) as unknown) : value;
-      },
-    }),
-  };
+  const environment = environmentWith(
+    { ...nodeEnvironment(), fileSystem },
+    { makeDirectory: () => held },
+  );
   const mapping = new TableMapping({
     environment,
     mmapReads: "auto",

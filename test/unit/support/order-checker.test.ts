@@ -6,6 +6,7 @@ import type { Environment, FileSystem } from "../../../src/index.ts";
 import { MIB, fileSystemStorage, openKeyedStateBackend, u32 } from "../../../src/index.ts";
 import { memoryEnvironment } from "../../../src/testing/index.ts";
 import { orderChecked } from "../../support/order-checker.ts";
+import { environmentWith } from "../../support/other-environments.ts";
 
 /** The tests look at what callers are told. */
 const nothing = (): void => undefined;
@@ -31,14 +32,7 @@ async function live(environment: Environment): Promise<void> {
 
 /** A disk that says that it does something, and does not. */
 function without(environment: Environment, omitted: keyof FileSystem): Environment {
-  const fileSystem = new Proxy(environment.fileSystem, {
-    get(target, name) {
-      const value: unknown = target[name as keyof FileSystem];
-      if (name === omitted) return async () => undefined;
-      return typeof value === "function" ? (value.bind(target) as unknown) : value;
-    },
-  });
-  return { ...environment, fileSystem };
+  return environmentWith(environment, { [omitted]: async () => undefined });
 }
 
 describe("the order of calls", () => {
