@@ -2,7 +2,7 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Environment, FileSystem } from "../api/environment.ts";
-import { typedFileError } from "../environment/typed-error.ts";
+import { makeDirectory } from "../environment/typed-error.ts";
 import { toHex } from "../format/hex.ts";
 
 /** In the system's directory for such things. */
@@ -25,16 +25,8 @@ export class Scratch {
 
   /** Makes the directory, if that was not done yet. */
   make(): Promise<void> {
-    this.#made ??= this.#make();
+    this.#made ??= makeDirectory(this.fileSystem, this.path);
     return this.#made;
-  }
-
-  async #make(): Promise<void> {
-    try {
-      await this.fileSystem.makeDirectory(this.path);
-    } catch (cause) {
-      throw typedFileError(`make the temporary directory ${this.path}`, cause);
-    }
   }
 
   /** A name that nothing in the directory has. */
