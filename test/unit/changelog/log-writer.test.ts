@@ -207,6 +207,16 @@ describe("a log writer", () => {
     await assert.rejects(writer.append(rows.cut(1), true, 64 * MIB), { code: "VARVE_STORAGE" });
   });
 
+  test("syncs a quarter of a small segment ahead of a checkpoint", async () => {
+    const files = failingFiles();
+    await openWriter(await InlineAppender.open(files.environment, pool.arena));
+    const rows = new Rows();
+    files.arm("sync", "EIO", 1);
+    await writer.append(rows.cut(200), false, MIB);
+    assert.equal(files.failed, 0, "less than 256 KiB");
+    await assert.rejects(writer.append(rows.cut(100), false, MIB), { code: "VARVE_STORAGE" });
+  });
+
   test("names ever longer beginnings of a segment", async () => {
     await startThread();
     const rows = new Rows();
